@@ -1,0 +1,107 @@
+"""A game-day followed from the command line: started as a run of its deployment, shown while it goes."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags, LogFilter, LogFilterFlowRunId
+from prefect.client.schemas.objects import FlowRun, Log
+from prefect.client.schemas.sorting import LogSort
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelling
+
+from aegis_flows import history, report
+from aegis_flows.errors import BadInput, TooLate
+from aegis_flows.ledger import GameDay
+
+DEPLOYMENT = "Game-day/game-day"
+DRILLS = ("audit_backend_fail/bucket", "audit_backend_fail/kms")
+LOOK = 0.7
+CANCEL_WITHIN = 60.0
+
+
+def chosen(asked: Iterable[str]) -> list[str]:
+    """The drills by these names, in this order; an exercise's name stands for all its variants."""
+    wanted: list[str] = []
+    for name in asked:
+        if not (found := [d for d in DRILLS if name in (d, d.split("/")[0])]):
+            raise BadInput(f"There is no drill {name!r}.", advice=f"Drills are: {', '.join(DRILLS)}.")
+        wanted += [d for d in found if d not in wanted]
+    return wanted or list(DRILLS)
+
+
+def game_day(drills: list[str], deadline: float, *, dry_run: bool) -> GameDay:
+    """Start it and show its log until it ends. Ctrl-C cancels it, and waits until everything is put back."""
+    with get_client(sync_client=True) as client:
+        run = _start(client, {"drills": drills, "deadline_minutes": deadline, "dry_run": dry_run})
+        print(f"Game-day {run.name}: {', '.join(drills)}\n{history.ui_url(run.id)}", flush=True)
+        try:
+            _show(client, run.id)
+        except KeyboardInterrupt:
+            _cancel(client, run.id)
+            raise
+    return history.game_day(run.id)
+
+
+def conclude(day: GameDay, reports: Path, *, dry_run: bool) -> int:
+    """Print the timings, say where the report is; 0 when every drill held (or nothing was meant to be broken)."""
+    from rich.console import Console
+
+    if dry_run:
+        print("Dry run: nothing was broken, so nothing is timed.")
+        return 0 if day.state == "Dry run" else 1
+    Console().print(report.table(day))
+    print(f"Report: {report.write(day, reports)}")
+    return 0 if day.held else 1
+
+
+def _start(client: SyncPrefectClient, parameters: dict[str, object]) -> FlowRun:
+    try:
+        deployment = client.read_deployment_by_name(DEPLOYMENT)
+    except ObjectNotFound:
+        raise BadInput(f"Prefect does not know the deployment {DEPLOYMENT}.", advice="Run: prefect deploy --all") from None
+    return client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+
+
+def _show(client: SyncPrefectClient, run_id: UUID) -> None:
+    seen: set[UUID] = set()
+    while True:
+        run = client.read_flow_run(run_id)
+        for log in _news(client, run_id, seen):
+            print(f"{log.timestamp:%H:%M:%S}  {log.message}", flush=True)
+        if run.state and run.state.is_final():
+            return
+        time.sleep(LOOK)
+
+
+def _news(client: SyncPrefectClient, run_id: UUID, seen: set[UUID]) -> list[Log]:
+    """What the drills have said since the last look; reads are left to the Prefect UI."""
+    drills = client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[f"gameday:{run_id}"])))
+    logs = client.read_logs(
+        log_filter=LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id, *(d.id for d in drills)])),
+        sort=LogSort.TIMESTAMP_DESC,
+        limit=200,
+    )
+    new = [log for log in reversed(logs) if log.id not in seen]
+    seen.update(log.id for log in new if log.id)
+    return [log for log in new if log.name == "prefect.task_runs" or log.name == "prefect.flow_runs"]
+
+
+def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
+    print("Cancelling; waiting until everything is put back. Ctrl-C again leaves that to the deadline.", file=sys.stderr)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    client.set_flow_run_state(run_id, Cancelling())
+    deadline = time.monotonic() + CANCEL_WITHIN
+    while time.monotonic() < deadline:
+        state = client.read_flow_run(run_id).state
+        if state and state.is_final():
+            return
+        time.sleep(LOOK)
+    raise TooLate(
+        f"The run {run_id} was not cancelled within {CANCEL_WITHIN:.0f} s.",
+        advice="Its faults are put back at their deadline; see configmap aegis-gameday-journal.",
+    )

@@ -1,0 +1,208 @@
+"""Starts the lab's parts side by side, each as soon as what it needs is healthy, and leaves nothing running.
+
+A part that ends by itself ends the lab, with its name and its last lines; one that a cluster would restart (worker,
+gateway, Prefect) is restarted. Should the supervisor itself be killed, the kernel ends its children.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import time
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aegis_flows.errors import AegisError
+
+LOOK = 0.05
+"""Seconds between two looks at a part that is starting."""
+START_WITHIN = 90.0
+STOP_WITHIN = 8.0
+RESTARTS = 50
+TAIL = 12
+
+Ready = Callable[[], Awaitable[bool]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the lab. `once`: it does its work and ends with 0, and that is its health."""
+
+    name: str
+    argv: tuple[str, ...]
+    ready: Ready | None = None
+    needs: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    once: bool = False
+    restarts: bool = False
+    stop: signal.Signals = signal.SIGTERM
+    leash: bool = True
+
+
+class PartFailed(AegisError):
+    """A part did not start, or ended by itself."""
+
+
+class Supervisor:
+    """Runs the parts until it is told to stop, or one of them fails."""
+
+    def __init__(self, parts: list[Part], folder: Path, facts: Mapping[str, object]) -> None:
+        self._parts = parts
+        self._folder = folder
+        self._facts = facts
+        self._state = "starting"
+        self._running: dict[str, Process] = {}
+        self._seconds: dict[str, float] = {}
+        self._healthy = {part.name: asyncio.Event() for part in parts}
+        self._stopping = asyncio.Event()
+        self._began = time.monotonic()
+
+    async def run(self, on_up: Callable[[dict[str, float]], None]) -> None:
+        """Until SIGINT or SIGTERM. PartFailed when a part fails; either way everything is stopped on return."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._stopping.set)
+        self._write()
+        lives = [asyncio.create_task(self._live(part), name=part.name) for part in self._parts]
+        up = asyncio.create_task(self._up(on_up))
+        stop = asyncio.create_task(self._stopping.wait())
+        try:
+            await _first_error([*lives, up], stop)
+        finally:
+            self._stopping.set()
+            self._state = "stopping"
+            self._write()
+            for task in (up, stop, *lives):
+                task.cancel()
+            await asyncio.gather(up, stop, *lives, return_exceptions=True)
+            await self._stop_all()
+            (self._folder / "lab.json").unlink(missing_ok=True)
+
+    async def _up(self, on_up: Callable[[dict[str, float]], None]) -> None:
+        await asyncio.gather(*(event.wait() for event in self._healthy.values()))
+        self._state = "up"
+        self._write()
+        on_up(self._seconds)
+
+    async def _live(self, part: Part) -> None:
+        await asyncio.gather(*(self._healthy[name].wait() for name in part.needs))
+        for nth in range(RESTARTS if part.restarts else 1):
+            began = time.monotonic()
+            process = await self._start(part)
+            await self._until_ready(part, process)
+            self._seconds.setdefault(part.name, time.monotonic() - began)
+            self._healthy[part.name].set()
+            self._write()
+            code = await process.wait()
+            if part.once:
+                return
+            _end_group(process, signal.SIGKILL)
+            self._note(part, f"ended with {code} and is started again" if part.restarts else f"ended with {code}")
+            await asyncio.sleep(min(0.2 * 2**nth, 5))
+        raise PartFailed(*self._failure(part, "has ended by itself"))
+
+    async def _start(self, part: Part) -> Process:
+        log = self._log(part).open("ab")
+        leash = ("setpriv", "--pdeathsig=KILL") if part.leash and shutil.which("setpriv") else ()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *leash,
+                *part.argv,
+                env={**os.environ, **part.env},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise PartFailed(f"The lab's {part.name} could not be started: {error}.") from error
+        finally:
+            log.close()
+        self._running[part.name] = process
+        return process
+
+    async def _until_ready(self, part: Part, process: Process) -> None:
+        deadline = time.monotonic() + START_WITHIN
+        while True:
+            if process.returncode is not None and (process.returncode or not part.once):
+                raise PartFailed(*self._failure(part, f"ended with {process.returncode} while it was starting"))
+            done = process.returncode == 0 if part.once else part.ready is None or await part.ready()
+            if done:
+                return
+            if time.monotonic() > deadline:
+                raise PartFailed(*self._failure(part, f"was not healthy after {START_WITHIN:.0f} s"))
+            await asyncio.sleep(LOOK)
+
+    async def _stop_all(self) -> None:
+        """In the reverse order of their needs, so that nobody loses what he still needs to end well."""
+        for level in reversed(_levels(self._parts)):
+            await asyncio.gather(*(self._stop(part) for part in level))
+
+    async def _stop(self, part: Part) -> None:
+        process = self._running.get(part.name)
+        if process is None:
+            return
+        if process.returncode is None:
+            process.send_signal(part.stop)
+            try:
+                await asyncio.wait_for(process.wait(), STOP_WITHIN)
+            except TimeoutError:
+                self._note(part, f"did not stop within {STOP_WITHIN:.0f} s and is killed")
+        _end_group(process, signal.SIGKILL)
+        await process.wait()
+
+    def _failure(self, part: Part, what: str) -> tuple[str]:
+        lines = self._log(part).read_text(errors="replace").splitlines()[-TAIL:]
+        shown = "\n".join(f"    {line}" for line in lines)
+        return (f"The lab's {part.name} {what}. Its last lines ({self._log(part)}):\n{shown}",)
+
+    def _note(self, part: Part, what: str) -> None:
+        if not self._stopping.is_set():
+            print(f"{part.name} {what}", flush=True)
+
+    def _log(self, part: Part) -> Path:
+        return self._folder / "logs" / f"{part.name}.log"
+
+    def _write(self) -> None:
+        parts = {
+            p.name: {
+                "pid": process.pid if (process := self._running.get(p.name)) else None,
+                "healthy": self._healthy[p.name].is_set(),
+                "seconds": round(self._seconds.get(p.name, 0), 2),
+            }
+            for p in self._parts
+        }
+        told = {"pid": os.getpid(), "state": self._state, "parts": parts, **self._facts}
+        new = self._folder / "lab.json.new"
+        new.write_text(json.dumps(told, indent=1))
+        new.replace(self._folder / "lab.json")
+
+
+def _levels(parts: list[Part]) -> list[list[Part]]:
+    """Parts by the depth of what they need: the first level needs nothing."""
+    by_name = {part.name: part for part in parts}
+
+    def depth(part: Part) -> int:
+        return 1 + max((depth(by_name[name]) for name in part.needs), default=-1)
+
+    deepest = max(map(depth, parts), default=0)
+    return [[p for p in parts if depth(p) == level] for level in range(deepest + 1)]
+
+
+async def _first_error(tasks: list[asyncio.Task[None]], stop: asyncio.Task[bool]) -> None:
+    pending: set[asyncio.Task[None] | asyncio.Task[bool]] = {*tasks, stop}
+    while pending and not stop.done():
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stop}:
+            task.result()
+
+
+def _end_group(process: Process, number: signal.Signals) -> None:
+    """What the part started itself (flow runs, pods) ends with it, as in a container."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,52 @@
+"""A game-day: the chosen drills one after the other, and what they told."""
+
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from prefect import flow, runtime, tags
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from aegis_flows import history, report
+from flows.exercises.audit_backend_fail import Variant, audit_backend_fail
+
+
+class DrillName(StrEnum):
+    """Exercise and variant, as one chooses them."""
+
+    audit_bucket = "audit_backend_fail/bucket"
+    audit_kms = "audit_backend_fail/kms"
+
+
+ALL = list(DrillName)
+
+
+@flow(name="Game-day", log_prints=True)
+def gameday(
+    drills: Annotated[list[DrillName], Field(min_length=1)] = ALL,  # Prefect shows it as the form's default
+    deadline_minutes: Annotated[float, Field(gt=0, le=120)] = 20,
+    dry_run: bool = False,
+) -> State[str]:
+    """Rehearse the runbook in staging: break it for real, watch, time, put everything back, and report.
+
+    Args:
+        drills: Which drills to run, in this order.
+        deadline_minutes: When each drill's fault is put back at the latest, whatever has died by then.
+        dry_run: Check the target and show what would be broken; break nothing.
+
+    """
+    run_id = UUID(str(runtime.flow_run.id))
+    with tags(f"gameday:{run_id}"):
+        for drill in drills:
+            variant = Variant(drill.split("/")[1])
+            print(f"drill {drill} begins")
+            audit_backend_fail(variant, deadline_minutes, dry_run, return_state=True)
+    day = history.game_day(run_id)
+    create_markdown_artifact(report.markdown(day), key="ledger", description="Stamps and timings of this game-day")
+    told = ", ".join(f"{d.exercise}/{d.variant} {d.verdict}" for d in day.drills)
+    if dry_run:
+        return Completed(name="Dry run", message=told)
+    return Completed(name="Held", message=told) if day.held else Failed(name="Not held", message=told)

@@ -1,0 +1,108 @@
+"""Audit events go to a local buffer while S3 or KMS refuses them."""
+
+from datetime import UTC, datetime, timedelta
+
+from prefect import flow, runtime
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from aegis_flows import approvals, operation
+from aegis_flows.domain import Plan
+from aegis_flows.settings import settings
+from tasks import kube, prometheus, runs, slack
+from tasks.waiting import wait_until
+
+MIGRATION = "Migrate audit buffer/migrate-audit-buffer"
+FALLBACK = "AUDIT_FALLBACK_ENABLED"
+
+
+@flow(name="Enable audit fallback", log_prints=True)
+def enable_audit_fallback(
+    why: str,
+    incident: str | None = None,
+    dry_run: bool = False,
+) -> State[str]:
+    """Buffer audit events on the pods' shared volume and schedule their migration, once a named person agrees.
+
+    Args:
+        why: What is wrong with the audit backend, for whoever is asked to approve.
+        incident: PagerDuty's dedup key of the incident this belongs to; empty if there is none.
+        dry_run: Show the plan and its commands; ask nobody and write nothing.
+
+    """
+    s = settings()
+    before = kube.env(s.namespace, s.deployment, FALLBACK)
+    if before == "true":
+        return Completed(name="Already", message="The fallback was enabled already; nothing was changed.")
+    enable = operation.later(kube.set_env, s.namespace, s.deployment, FALLBACK, "true")
+    schedule = operation.later(
+        runs.start,
+        MIGRATION,
+        parameters={"incident": incident},
+        key="",
+        tags=[],
+    )
+    plan = Plan(
+        title="Enable the audit fallback buffer",
+        why=why,
+        commands=(enable.shell, f"{schedule.shell} --start-in '{s.migration_delay_seconds:.0f} seconds'"),
+        undo=operation.later(kube.set_env, s.namespace, s.deployment, FALLBACK, before).shell,
+    )
+    if dry_run:
+        print("\n".join(f"dry run, not sent $ {line}" for line in plan.commands))
+        return Completed(name="Dry run", message="Nothing was asked and nothing was written.")
+    _announce(plan)
+    decision = approvals.decide(plan)
+    started = datetime.now(UTC)
+    enable.do()
+    _verify(started)
+    _schedule_migration(incident)
+    return Completed(
+        name="Verified", message=f"Events are buffered, errors have stopped; approved by {decision.approver}."
+    )
+
+
+def _announce(plan: Plan) -> None:
+    if not approvals.first_asked(plan):
+        return
+    commands = "\n".join(plan.commands)
+    run = runtime.flow_run.id
+    slack.post(
+        settings().slack_channel,
+        f":raised_hand: *{plan.title}?* {plan.why}\n```{commands}```\n"
+        f"Undo: `{plan.undo}`\nAnswer in the <{runtime.flow_run.ui_url}|Prefect UI>, or: "
+        f"`aegis approve {run} --as YOU --reason WHY`. Plan `{plan.hash}`; silence counts as a no.",
+    )
+
+
+def _verify(since: datetime) -> None:
+    """It worked when every pod runs with it, events are being buffered, and errors have stopped growing."""
+    s = settings()
+    within = timedelta(seconds=s.verify_seconds)
+    wait_until(kube.rolled_out, s.namespace, s.deployment, within=within, what="every pod runs with the fallback")
+    wait_until(
+        prometheus.grew,
+        f'aegis_audit_buffered_events_total{{namespace="{s.namespace}"}}',
+        since,
+        within=within,
+        what="events are buffered",
+    )
+    wait_until(
+        prometheus.quiet_for,
+        f'aegis_audit_write_errors_total{{namespace="{s.namespace}"}}',
+        s.settle_seconds,
+        within=within,
+        what=f"no write error for {s.settle_seconds:g} s",
+    )
+
+
+def _schedule_migration(incident: str | None) -> None:
+    at = datetime.now(UTC) + timedelta(seconds=settings().migration_delay_seconds)
+    run = str(runtime.flow_run.id)
+    runs.start(
+        MIGRATION,
+        parameters={"incident": incident, "approved_by_run": run},
+        key=f"migrate:{run}:1",
+        tags=["mitigation", "migration", *([f"incident:{incident}"] if incident else [])],
+        at=at,
+    )
