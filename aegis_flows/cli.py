@@ -1,5 +1,9 @@
-"""`aegis`: run a game-day, decide about a plan, read the ledger, keep a lab."""
+"""`aegis`: run a game-day, decide about a plan, read the ledger, keep a lab.
 
+What imports Prefect is imported inside `connected`: Prefect reads its settings when it is imported.
+"""
+
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,6 +11,7 @@ from uuid import UUID
 
 from cyclopts import App, Parameter
 
+from aegis_flows.drills import chosen
 from aegis_flows.errors import AegisError, BadInput, Unreachable
 from aegis_flows.lab.commands import app as lab_app
 from aegis_flows.lab.commands import connected, running
@@ -52,21 +57,22 @@ def gameday(
         Whether somebody in the lab acknowledges and approves; with --no-responder you do it yourself.
     reports
         Folder for the report.
-    """
-    from aegis_flows import follow
 
-    wanted = follow.chosen(drills or [])
+    """
+    wanted = chosen(drills or [])
     with running(keep=keep, responder=responder):
+        from aegis_flows import follow
+
         day = follow.game_day(wanted, deadline, dry_run=dry_run)
-    return follow.conclude(day, reports, dry_run=dry_run)
+        return follow.conclude(day, reports, dry_run=dry_run)
 
 
 @app.command
 def approvals() -> None:
     """The plans that wait for a decision, with their commands."""
-    from aegis_flows import approvals as asked
-
     with connected():
+        from aegis_flows import approvals as asked
+
         found = asked.waiting()
         for run in found:
             print(f"{run.id}  {run.name}\n{asked.plan_of(run)}\n")
@@ -86,6 +92,7 @@ def approve(run: UUID, *, as_: Annotated[str, Parameter("--as")], reason: str) -
         Your e-mail address, as it stands in deployments/directory.yaml.
     reason
         Why; it is written into the run's history.
+
     """
     _answer(run, "approve", as_, reason)
 
@@ -102,6 +109,7 @@ def decline(run: UUID, *, as_: Annotated[str, Parameter("--as")], reason: str) -
         Your e-mail address, as it stands in deployments/directory.yaml.
     reason
         Why; it is written into the run's history.
+
     """
     _answer(run, "decline", as_, reason)
 
@@ -126,12 +134,13 @@ def ledger(
         As CSV, a row per stamp and per duration.
     last
         How many game-days, the newest first.
-    """
-    from aegis_flows import export
 
+    """
     if json and csv:
         raise BadInput("Both --json and --csv were given.", advice="Choose one.")
     with connected():
+        from aegis_flows import export
+
         print(export.ledger(run, last, "json" if json else "csv" if csv else "table"), end="")
 
 
@@ -145,25 +154,28 @@ def report(run: UUID | None = None, *, reports: Path = REPORTS) -> None:
         A game-day's run id; the newest when left out.
     reports
         Folder for the report.
-    """
-    from aegis_flows import export
-    from aegis_flows import report as reporting
 
+    """
     with connected():
+        from aegis_flows import export
+        from aegis_flows import report as reporting
+
         [day] = export.days(run, 1)
         print(f"Report: {reporting.write(day, reports)}")
 
 
 def _answer(run: UUID, decision: Literal["approve", "decline"], who: str, reason: str) -> None:
-    from aegis_flows import approvals as asked
-
     with connected():
+        from aegis_flows import approvals as asked
+
         name = asked.answer(run, decision, who, reason, "aegis command line")
     print(f"{name}: {decision}d as {who}.")
 
 
 def main() -> None:
     """Exit code 0 done, 1 not held or failed, 2 wrong use, 130 interrupted."""
+    # Without it Prefect would start a server of its own where none is configured, and the answer would be empty.
+    os.environ.setdefault("PREFECT_SERVER_ALLOW_EPHEMERAL_MODE", "false")
     try:
         code = app()
     except AegisError as error:
@@ -181,12 +193,12 @@ def main() -> None:
 
 def _unreachable(error: Exception) -> Unreachable | None:
     """Prefect, or whatever else was called, did not answer at all."""
-    import os
-
     if type(error).__module__.split(".")[0] not in {"httpx", "httpcore"} and "Failed to reach API" not in str(error):
         return None
     where = os.environ.get("PREFECT_API_URL", "PREFECT_API_URL, which is not set")
-    return Unreachable(f"No answer from Prefect at {where} ({type(error).__name__}).", advice="Is it up? aegis lab status")
+    return Unreachable(
+        f"No answer from Prefect at {where} ({type(error).__name__}).", advice="Is it up? aegis lab status"
+    )
 
 
 if __name__ == "__main__":

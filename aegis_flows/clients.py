@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -131,12 +134,25 @@ def _aws_config() -> Any:
     )
 
 
-_clients: Clients | None = None
+_default: Clients | None = None
+_current: ContextVar[Clients | None] = ContextVar("clients", default=None)
 
 
 def clients() -> Clients:
-    """The clients of this process, from the settings in force."""
-    global _clients  # noqa: PLW0603  # one set of connections per process
-    if _clients is None:
-        _clients = Clients()
-    return _clients
+    """The clients given to `using`, else those of this process, from the settings in force."""
+    global _default  # noqa: PLW0603  # one set of connections per process
+    if (current := _current.get()) is not None:
+        return current
+    if _default is None:
+        _default = Clients()
+    return _default
+
+
+@contextmanager
+def using(replacement: Clients) -> Iterator[Clients]:
+    """Within this block these clients are in force."""
+    token = _current.set(replacement)
+    try:
+        yield replacement
+    finally:
+        _current.reset(token)

@@ -46,7 +46,12 @@ def _csv(found: list[GameDay]) -> str:
     writer.writeheader()
     for day in found:
         for drill in day.drills:
-            same = {"game_day": day.name, "exercise": drill.exercise, "variant": drill.variant, "verdict": drill.verdict}
+            same = {
+                "game_day": day.name,
+                "exercise": drill.exercise,
+                "variant": drill.variant,
+                "verdict": drill.verdict,
+            }
             for s in drill.stamps:
                 row = {"kind": "stamp", "name": s.name.value, "at": s.at.isoformat(), "source": s.source}
                 writer.writerow(same | row | {"evidence": s.evidence, "by": s.by})

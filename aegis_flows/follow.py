@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -19,25 +19,16 @@ from aegis_flows.errors import BadInput, TooLate
 from aegis_flows.ledger import GameDay
 
 DEPLOYMENT = "Game-day/game-day"
-DRILLS = ("audit_backend_fail/bucket", "audit_backend_fail/kms")
 LOOK = 0.7
+QUIET = ("read $", "Finished in state", "Beginning ", "Created ")
+"""What the command line leaves to the Prefect UI."""
 CANCEL_WITHIN = 60.0
 
 
-def chosen(asked: Iterable[str]) -> list[str]:
-    """The drills by these names, in this order; an exercise's name stands for all its variants."""
-    wanted: list[str] = []
-    for name in asked:
-        if not (found := [d for d in DRILLS if name in (d, d.split("/")[0])]):
-            raise BadInput(f"There is no drill {name!r}.", advice=f"Drills are: {', '.join(DRILLS)}.")
-        wanted += [d for d in found if d not in wanted]
-    return wanted or list(DRILLS)
-
-
-def game_day(drills: list[str], deadline: float, *, dry_run: bool) -> GameDay:
+def game_day(drills: Sequence[str], deadline: float, *, dry_run: bool) -> GameDay:
     """Start it and show its log until it ends. Ctrl-C cancels it, and waits until everything is put back."""
     with get_client(sync_client=True) as client:
-        run = _start(client, {"drills": drills, "deadline_minutes": deadline, "dry_run": dry_run})
+        run = _start(client, {"drills": list(drills), "deadline_minutes": deadline, "dry_run": dry_run})
         print(f"Game-day {run.name}: {', '.join(drills)}\n{history.ui_url(run.id)}", flush=True)
         try:
             _show(client, run.id)
@@ -63,7 +54,9 @@ def _start(client: SyncPrefectClient, parameters: dict[str, object]) -> FlowRun:
     try:
         deployment = client.read_deployment_by_name(DEPLOYMENT)
     except ObjectNotFound:
-        raise BadInput(f"Prefect does not know the deployment {DEPLOYMENT}.", advice="Run: prefect deploy --all") from None
+        raise BadInput(
+            f"Prefect does not know the deployment {DEPLOYMENT}.", advice="Run: prefect deploy --all"
+        ) from None
     return client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
 
 
@@ -72,7 +65,7 @@ def _show(client: SyncPrefectClient, run_id: UUID) -> None:
     while True:
         run = client.read_flow_run(run_id)
         for log in _news(client, run_id, seen):
-            print(f"{log.timestamp:%H:%M:%S}  {log.message}", flush=True)
+            print(f"{log.timestamp:%H:%M:%S}  {log.message.splitlines()[0]}", flush=True)
         if run.state and run.state.is_final():
             return
         time.sleep(LOOK)
@@ -88,11 +81,13 @@ def _news(client: SyncPrefectClient, run_id: UUID, seen: set[UUID]) -> list[Log]
     )
     new = [log for log in reversed(logs) if log.id not in seen]
     seen.update(log.id for log in new if log.id)
-    return [log for log in new if log.name == "prefect.task_runs" or log.name == "prefect.flow_runs"]
+    return [log for log in new if not log.message.startswith(QUIET)]
 
 
 def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
-    print("Cancelling; waiting until everything is put back. Ctrl-C again leaves that to the deadline.", file=sys.stderr)
+    print(
+        "Cancelling; waiting until everything is put back. Ctrl-C again leaves that to the deadline.", file=sys.stderr
+    )
     signal.signal(signal.SIGINT, signal.default_int_handler)
     client.set_flow_run_state(run_id, Cancelling())
     deadline = time.monotonic() + CANCEL_WITHIN

@@ -130,7 +130,8 @@ def _spans(client: SyncPrefectClient, runs: list[FlowRun]) -> dict[str, tuple[Sp
 def _span(run: FlowRun | TaskRun) -> Span:
     assert run.start_time is not None
     state = run.state.name if run.state else "unknown"
-    return Span(label=run.name or "", start=run.start_time, end=run.end_time, state=state, run_id=str(run.id))
+    owner = run.flow_run_id if isinstance(run, TaskRun) else run.id
+    return Span(label=run.name or "", start=run.start_time, end=run.end_time, state=state, run_id=str(owner))
 
 
 def _writes(client: SyncPrefectClient, runs: list[FlowRun]) -> Iterator[str]:

@@ -1,10 +1,10 @@
 """Stamps folded into durations. Pure: the same history gives the same ledger, to the byte."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from aegis_flows.domain import Value
 from aegis_flows.stamps import Stamp, StampName
@@ -42,8 +42,8 @@ class Span(Value):
     """A piece of work on a lane of the timeline: a task or flow run."""
 
     label: str
-    start: datetime
-    end: datetime | None
+    start: AwareDatetime
+    end: AwareDatetime | None
     state: str
     run_id: str = ""
 
@@ -54,8 +54,8 @@ class Drill(Value):
     exercise: str
     variant: str
     run_id: str
-    started: datetime
-    ended: datetime | None
+    started: AwareDatetime
+    ended: AwareDatetime | None
     verdict: Verdict
     why: str = ""
     stamps: tuple[Stamp, ...] = ()
@@ -76,8 +76,8 @@ class GameDay(Value):
 
     name: str
     run_id: str
-    started: datetime
-    ended: datetime | None
+    started: AwareDatetime
+    ended: AwareDatetime | None
     state: str
     drills: tuple[Drill, ...] = ()
     prefect_url: str = ""
@@ -98,9 +98,8 @@ def duration(
     resolution = max(start.resolution, end.resolution)
     apart = end.at - start.at
     if apart < -resolution:
-        return Duration(
-            name=name, seconds=None, unproven=f"{end.source} tells an earlier time than {start.source}: {apart}"
-        )
+        early = f"{end.source} tells a time {-apart.total_seconds():.3f} s before that of {start.source}"
+        return Duration(name=name, seconds=None, unproven=early)
     seconds = max(apart, timedelta()).total_seconds()
     return Duration(name=name, seconds=round(seconds, 3), resolution=resolution.total_seconds())
 

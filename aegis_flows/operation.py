@@ -19,7 +19,7 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 _dry: ContextVar[bool] = ContextVar("dry", default=False)
-_said: ContextVar[set[str] | None] = ContextVar("said", default=None)
+_said: ContextVar[set[object] | None] = ContextVar("said", default=None)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def operation(describe: Callable[P, Operation[R]]) -> Performed[P, R]:
     def perform(*args: P.args, **kwargs: P.kwargs) -> R:
         described = describe(*args, **kwargs)
         skipped = described.kind == "write" and _dry.get()
-        _say(f"{'dry run, not sent' if skipped else described.kind} $ {described.shell}")
+        _say(describe, f"{'dry run, not sent' if skipped else described.kind} $ {described.shell}")
         return cast("R", None) if skipped else described.run(clients())
 
     perform.describe = describe  # type: ignore[attr-defined]
@@ -68,7 +68,7 @@ def dry_run(on: bool = True) -> Iterator[None]:
 
 @contextmanager
 def saying_once() -> Iterator[None]:
-    """Within this block a command that is asked again and again is logged once: for waits."""
+    """Within this block an operation that is asked again and again is logged once: for waits."""
     token = _said.set(set())
     try:
         yield
@@ -76,12 +76,12 @@ def saying_once() -> Iterator[None]:
         _said.reset(token)
 
 
-def _say(line: str) -> None:
+def _say(asked: object, line: str) -> None:
     said = _said.get()
-    if said is None or line not in said:
+    if said is None or asked not in said:
         print(line)
     if said is not None:
-        said.add(line)
+        said.add(asked)
 
 
 def command(*words: str) -> str:

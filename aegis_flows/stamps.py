@@ -1,10 +1,10 @@
 """Timed facts with their evidence. Pure values."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from aegis_flows.domain import Value
 
@@ -27,7 +27,7 @@ class Stamp(Value):
     """One moment, told by the clock of the system that saw it."""
 
     name: StampName
-    at: datetime = Field(description="By the source's own clock, with time zone.")
+    at: AwareDatetime = Field(description="By the source's own clock, with time zone.")
     source: str = Field(description="The system whose clock and id these are, e.g. prometheus, slack, pagerduty.")
     evidence: str = Field(description="The source's own id of what was seen: a message ts, an incident id, a series.")
     detail: str = Field("", description="One sentence for a person.")

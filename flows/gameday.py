@@ -1,6 +1,5 @@
 """A game-day: the chosen drills one after the other, and what they told."""
 
-from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
@@ -11,15 +10,8 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from aegis_flows import history, report
+from aegis_flows.drills import DrillName
 from flows.exercises.audit_backend_fail import Variant, audit_backend_fail
-
-
-class DrillName(StrEnum):
-    """Exercise and variant, as one chooses them."""
-
-    audit_bucket = "audit_backend_fail/bucket"
-    audit_kms = "audit_backend_fail/kms"
-
 
 ALL = list(DrillName)
 

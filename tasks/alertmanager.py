@@ -18,3 +18,8 @@ def firing() -> Operation[list[dict[str, Any]]]:
 
 def named(alerts: list[dict[str, Any]], alertname: str) -> list[dict[str, Any]]:
     return [a for a in alerts if a["labels"].get("alertname") == alertname]
+
+
+def critical(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that page somebody; an alert without a severity is taken for one."""
+    return [a for a in alerts if a["labels"].get("severity", "critical") == "critical"]

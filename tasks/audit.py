@@ -65,7 +65,7 @@ def _diagnose(c: Clients, bucket: str, key_id: str, name: str) -> Diagnosis:
         ("kms:GenerateDataKey", lambda: _data_key(c, key_id)),
         ("kms:Decrypt", lambda: c.audit_kms.decrypt(CiphertextBlob=_data_key(c, key_id), KeyId=key_id)),
         ("s3:PutObject", lambda: _put(c, bucket, key_id, name, body)),
-        ("s3:GetObject", lambda: c.audit_s3.get_object(Bucket=bucket, Key=name)["Body"].read()),
+        ("s3:GetObject", lambda: _get(c, bucket, name)),
     ]
     answer: Any = None
     for step, do in steps:
@@ -136,6 +136,10 @@ def _data_key(c: Clients, key_id: str) -> bytes:
 
 def _put(c: Clients, bucket: str, key_id: str, name: str, body: bytes) -> None:
     c.audit_s3.put_object(Bucket=bucket, Key=name, Body=body, ServerSideEncryption="aws:kms", SSEKMSKeyId=key_id)
+
+
+def _get(c: Clients, bucket: str, name: str) -> bytes:
+    return c.audit_s3.get_object(Bucket=bucket, Key=name)["Body"].read()
 
 
 def _remove(c: Clients, bucket: str, name: str) -> None:

@@ -23,7 +23,10 @@ def wait_until(
     what: str,
     unless: Callable[[], bool] = lambda: False,
 ) -> R:
-    """The probe's first answer that satisfies `until` (None never does); TooLate after `within`, or at once when `unless` comes true."""
+    """The probe's first answer that satisfies `until`; None never does.
+
+    TooLate after `within`, or at once when `unless` comes true.
+    """
     ask = cast("Callable[..., R]", getattr(probe, "fn", probe))
     return _wait.with_options(task_run_name=f"wait until {what}")(ask, args, within, until, what, unless)
 
@@ -37,6 +40,7 @@ def _wait(
     what: str,
     unless: Callable[[], bool],
 ) -> R:
+    print(f"waits until {what}")
     deadline = time.monotonic() + within.total_seconds()
     with saying_once():
         while True:

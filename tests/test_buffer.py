@@ -64,7 +64,7 @@ def test_every_event_arrives_once_and_the_buffer_is_empty(s3: S3Client, target: 
 
 def test_what_s3_refuses_stays_in_the_buffer(
     account: Account, s3: S3Client, target: buffer.Target, tmp_path: Path
-) -> None:  # noqa: E501, F811
+) -> None:
     """Without decrypt nothing can be read back, so nothing is removed; afterwards a rerun moves all of it, once."""
     ids = lay(tmp_path, 5)
     iam = account.flows.client("iam")
@@ -97,7 +97,7 @@ def test_unfinished_file_is_passed_by(s3: S3Client, target: buffer.Target, tmp_p
 
 def test_killed_migration_is_finished_by_the_next_one(
     account: Account, s3: S3Client, target: buffer.Target, tmp_path: Path
-) -> None:  # noqa: E501, F811
+) -> None:
     """`kill -9` while it moves: no event is lost and none is there twice."""
     ids = lay(tmp_path, 150)
     code = (

@@ -136,5 +136,7 @@ def _run(command: Sequence[str], cwd: Path | None = None) -> str:
         command, cwd=cwd, env=os.environ | {"LC_ALL": "C"}, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise AptFailed(f"{command[0]} {command[-1]} failed: {done.stderr.strip().rstrip('.') or f'exit {done.returncode}'}.")
+        raise AptFailed(
+            f"{command[0]} {command[-1]} failed: {done.stderr.strip().rstrip('.') or f'exit {done.returncode}'}."
+        )
     return done.stdout

@@ -36,7 +36,9 @@ def up(*, responder: bool = True, port: Annotated[list[str] | None, Parameter(ne
     from aegis_flows.lab import launch
 
     if (told := state()) is not None:
-        raise Refused(f"A lab is already {told['state']} here (process {told['pid']}).", advice="Stop it: aegis lab down")
+        raise Refused(
+            f"A lab is already {told['state']} here (process {told['pid']}).", advice="Stop it: aegis lab down"
+        )
     launch.up(FOLDER.resolve(), Path.cwd(), _ports(port or []), responder=responder)
 
 

@@ -44,7 +44,11 @@ def _migrate(binaries: Binaries, data: Path) -> None:
             time.sleep(0.05)
         done = subprocess.run(
             [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"],
-            env={**os.environ, "PREFECT_API_DATABASE_CONNECTION_URL": postgres.url(data, port), "PREFECT_HOME": str(data.parent / "prefect-home")},
+            env={
+                **os.environ,
+                "PREFECT_API_DATABASE_CONNECTION_URL": postgres.url(data, port),
+                "PREFECT_HOME": str(data.parent / "prefect-home"),
+            },
             capture_output=True,
             text=True,
             check=False,

@@ -66,14 +66,15 @@ def _cached(folder: Path) -> Binaries | None:
         binaries = _assembled(folder)
     except apt.AptFailed:
         return None
-    whole = all(program.exists() for program in binaries.programs.values())
-    return binaries if whole and not _missing_libraries(binaries) else None
+    return None if _missing_libraries(binaries) else binaries
 
 
 def _download(source: apt.Apt) -> Binaries:
     newest = source.newest(r"postgresql-(\d+)")
     server = (newest, newest.replace("-", "-client-"), "libpq5")
     roots = source.unpack("prometheus", "prometheus-alertmanager", *server)
+    if not (roots["prometheus"] / "usr/bin/promtool").exists():
+        source.unpack("promtool")  # a package of its own since Debian 13
     _make_movable(roots["prometheus-alertmanager"])
     if _missing_libraries(_assembled(source.folder)):
         source.unpack(*source.libraries(*server))
@@ -83,15 +84,16 @@ def _download(source: apt.Apt) -> Binaries:
 
 
 def _assembled(folder: Path) -> Binaries:
-    """The programs inside the unpacked packages; AptFailed names a package that is not there."""
+    """The programs inside the unpacked packages; AptFailed names a package or program that is not there."""
     number = max((int(path.name.split("-")[1]) for path in folder.glob("postgresql-[0-9]*")), default=0)
     prometheus = apt.root(folder, "prometheus") / "usr/bin"
+    promtool = prometheus if (prometheus / "promtool").exists() else apt.root(folder, "promtool") / "usr/bin"
     alertmanager = apt.root(folder, "prometheus-alertmanager") / "usr/bin"
     server = apt.root(folder, f"postgresql-{number}") / f"usr/lib/postgresql/{number}/bin"
     client = apt.root(folder, f"postgresql-client-{number}") / f"usr/lib/postgresql/{number}/bin"
-    return Binaries(
+    binaries = Binaries(
         prometheus=prometheus / "prometheus",
-        promtool=prometheus / "promtool",
+        promtool=promtool / "promtool",
         alertmanager=alertmanager / "alertmanager",
         amtool=alertmanager / "amtool",
         postgres=server / "postgres",
@@ -99,6 +101,9 @@ def _assembled(folder: Path) -> Binaries:
         pg_isready=client / "pg_isready",
         library_path=":".join(map(str, _library_folders(folder))),
     )
+    if absent := [name for name, path in binaries.programs.items() if not path.exists()]:
+        raise apt.AptFailed(f"The packages do not hold {', '.join(absent)}.")
+    return binaries
 
 
 def _library_folders(folder: Path) -> list[Path]:

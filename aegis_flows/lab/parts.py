@@ -50,7 +50,10 @@ def prepare(lab: Lab) -> None:
     folder = lab.folder / "secrets"
     folder.mkdir(mode=0o700, parents=True)
     values = {name: secrets.token_hex(16) for name in SECRETS}
-    values |= {f"slack_{c}_url": f"{lab.url('slack')}/services/T0LAB/{c}/{secrets.token_hex(12)}" for c in ("aegis_alerts", "aegis_safety")}
+    values |= {
+        f"slack_{c}_url": f"{lab.url('slack')}/services/T0LAB/{c}/{secrets.token_hex(12)}"
+        for c in ("aegis_alerts", "aegis_safety")
+    }
     for name, value in values.items():
         (folder / name).write_text(value)
         (folder / name).chmod(0o600)
@@ -113,6 +116,8 @@ def _stand_ins(lab: Lab) -> list[Part]:
         _server(lab, "aws", "aegis_flows.lab.aws", path="/moto-api/"),
         _server(lab, "kubernetes", "aegis_flows.lab.kube", "--folder", str(folder / "kube"),
                 "--token-file", str(folder / "secrets/kubernetes_token"), path="/readyz"),
+        _server(lab, "discovery", "aegis_flows.lab.discovery", "--kubernetes", lab.url("kubernetes"),
+                "--token-file", str(folder / "secrets/kubernetes_token")),
         _server(lab, "opensearch", "aegis_flows.lab.search", path="/"),
         _server(lab, "slack", "aegis_flows.lab.slack", "--token", lab.secret("slack_token"), *hooks),
         _server(lab, "pagerduty", "aegis_flows.lab.pagerduty", "--token", lab.secret("pagerduty_token"), *routing, *users),
@@ -120,9 +125,11 @@ def _stand_ins(lab: Lab) -> list[Part]:
 
 
 def _alerting(lab: Lab) -> list[Part]:
-    ready = {name: _answers(f"{lab.url(name)}/-/ready") for name in ("prometheus", "alertmanager")}
-    commands = alerting.commands(lab.binaries, lab.folder, lab.ports)
-    return [Part(name, tuple(commands[name]), ready[name]) for name in ready]
+    commands = {
+        "prometheus": alerting.prometheus_command(lab.binaries, lab.folder, lab.ports["prometheus"]),
+        "alertmanager": alerting.alertmanager_command(lab.binaries, lab.folder, lab.ports["alertmanager"]),
+    }
+    return [Part(name, tuple(argv), _answers(f"{lab.url(name)}/-/ready")) for name, argv in commands.items()]
 
 
 def _prefect(lab: Lab, env: dict[str, str]) -> list[Part]:
@@ -194,7 +201,7 @@ def off_switch(folder: Path) -> Path:
 
 def _endpoints(lab: Lab) -> alerting.Endpoints:
     return alerting.Endpoints(
-        kubernetes=lab.url("kubernetes"),
+        discovery=f"{lab.url('discovery')}/pods",
         alertmanager=f"127.0.0.1:{lab.ports['alertmanager']}",
         gateway=f"{lab.url('gateway')}/alerts",
         pagerduty=f"{lab.url('pagerduty')}/v2/enqueue",

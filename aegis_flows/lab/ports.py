@@ -14,6 +14,7 @@ USUAL = {
     "pagerduty": 8091,
     "opensearch": 9200,
     "kubernetes": 8001,
+    "discovery": 8002,
     "aws": 5000,
     "aegis": 8000,
     "postgres": 5432,

@@ -44,6 +44,7 @@ class PostgresFailed(AegisError):
 def initialise(binaries: Binaries, data_dir: Path) -> None:
     """Makes the database `prefect` in half a second, unless it is there. Call it before each start."""
     if data_dir.exists():
+        _hand_over(_ordinary_user(binaries, data_dir), data_dir)
         _forget_dead_server(data_dir)
         return
     unfinished = data_dir.with_name(f"{data_dir.name}.unfinished")
@@ -79,8 +80,7 @@ def ready(binaries: Binaries, port: int) -> bool:
 
 def _make_cluster(binaries: Binaries, folder: Path, password: str) -> None:
     user = _ordinary_user(binaries, folder)
-    if "setpriv" in user:
-        os.chown(folder, _NOBODY, _NOBODY)
+    _hand_over(user, folder)
     options = [
         "--username=postgres",
         "--auth=reject",
@@ -115,6 +115,13 @@ def _ordinary_user(binaries: Binaries, folder: Path) -> list[str]:
         f"PostgreSQL does not run as root; this machine allows no user namespace, and nobody cannot enter {folder}.",
         advice="Run the lab as an ordinary user, or from a folder that every user may enter.",
     )
+
+
+def _hand_over(user: Sequence[str], folder: Path) -> None:
+    """Gives the folder to nobody where the server runs as nobody; a copied one belongs to root."""
+    if "setpriv" in user:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, _NOBODY, _NOBODY)
 
 
 def _works(probe: Sequence[str]) -> bool:

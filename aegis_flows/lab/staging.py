@@ -70,7 +70,11 @@ def objects(env: dict[str, str], node_port: int) -> list[tuple[str, dict[str, An
         "spec": {"containers": [container], "terminationGracePeriodSeconds": 5},
     }
     deployment = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
-    service = {"type": "NodePort", "selector": labels, "ports": [{"port": 80, "targetPort": 8000, "nodePort": node_port}]}
+    service = {
+        "type": "NodePort",
+        "selector": labels,
+        "ports": [{"port": 80, "targetPort": 8000, "nodePort": node_port}],
+    }
     autoscaler = {
         "minReplicas": 2,
         "maxReplicas": 6,

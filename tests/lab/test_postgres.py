@@ -2,12 +2,11 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,32 +17,16 @@ import pytest
 
 from aegis_flows.lab import postgres
 from aegis_flows.lab.debian import Binaries
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.02)
+from tests.lab.processes import free_port, running, wait_until
 
 
 @contextmanager
-def running(binaries: Binaries, data_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def server(binaries: Binaries, data_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     port = free_port()
     postgres.initialise(binaries, data_dir)
-    server = subprocess.Popen(postgres.command(binaries, data_dir, port), stderr=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: postgres.ready(binaries, port))
-        yield server, port
-    finally:
-        server.send_signal(postgres.STOP_SIGNAL)
-        server.wait(10)
+    command = postgres.command(binaries, data_dir, port)
+    with running(command, lambda: postgres.ready(binaries, port), postgres.STOP_SIGNAL) as process:
+        yield process, port
 
 
 def query(url: str, *statements: str) -> list[Any]:
@@ -59,7 +42,7 @@ def query(url: str, *statements: str) -> list[Any]:
 
 def test_serves_prefects_database_to_its_user_alone(binaries: Binaries, tmp_path: Path) -> None:
     """The URL opens a UTF-8 database with pg_trgm; without the password, or as another user, nobody enters."""
-    with running(binaries, tmp_path / "data") as (_, port):
+    with server(binaries, tmp_path / "data") as (_, port):
         url = postgres.url(tmp_path / "data", port)
         facts = query(url, "SELECT similarity('aegis', 'aegis')", "SHOW server_encoding", "SHOW listen_addresses")
         assert facts == [1.0, "UTF8", "127.0.0.1"]
@@ -72,30 +55,30 @@ def test_serves_prefects_database_to_its_user_alone(binaries: Binaries, tmp_path
 def test_stops_while_a_client_is_connected(binaries: Binaries, tmp_path: Path) -> None:
     """STOP_SIGNAL ends the server in well under two seconds although Prefect holds connections, and cleanly."""
 
-    async def hold_and_stop(server: subprocess.Popen[bytes], url: str) -> float:
+    async def hold_and_stop(process: subprocess.Popen[bytes], url: str) -> float:
         connection = await asyncpg.connect(url.replace("+asyncpg", ""), timeout=5)
         began = time.monotonic()
-        server.send_signal(postgres.STOP_SIGNAL)
-        await asyncio.to_thread(server.wait, 10)
+        process.send_signal(postgres.STOP_SIGNAL)
+        await asyncio.to_thread(process.wait, 10)
         took = time.monotonic() - began
         connection.terminate()
         return took
 
-    with running(binaries, tmp_path / "data") as (server, port):
-        assert asyncio.run(hold_and_stop(server, postgres.url(tmp_path / "data", port))) < 2
-    assert server.returncode == 0
+    with server(binaries, tmp_path / "data") as (process, port):
+        assert asyncio.run(hold_and_stop(process, postgres.url(tmp_path / "data", port))) < 2
+    assert process.returncode == 0
 
 
 def test_committed_rows_survive_kill_9(binaries: Binaries, tmp_path: Path) -> None:
     """What was committed is there after `kill -9`, even where another process now has the dead server's pid."""
     data_dir = tmp_path / "data"
-    with running(binaries, data_dir) as (server, port):
+    with server(binaries, data_dir) as (process, port):
         query(postgres.url(data_dir, port), "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (41), (1)")
-        server.kill()
-        server.wait()
+        process.kill()
+        process.wait()
     pid_file = data_dir / "postmaster.pid"
-    pid_file.write_text(pid_file.read_text().replace(str(server.pid), str(os.getpid()), 1))
-    with running(binaries, data_dir) as (_, port):
+    pid_file.write_text(pid_file.read_text().replace(str(process.pid), str(os.getpid()), 1))
+    with server(binaries, data_dir) as (_, port):
         assert query(postgres.url(data_dir, port), "SELECT sum(n) FROM kept") == [42]
 
 
@@ -106,8 +89,8 @@ def test_nothing_is_left_when_the_parent_is_killed(binaries: Binaries, tmp_path:
     start = "import subprocess, sys; subprocess.Popen(sys.argv[1:], stderr=subprocess.DEVNULL).wait()"
     parent = subprocess.Popen([sys.executable, "-c", start, *postgres.command(binaries, data_dir, port)])
     wait_until(lambda: postgres.ready(binaries, port))
-    server = int((data_dir / "postmaster.pid").read_text().split("\n")[0])
-    family = [server, *children(server)]
+    postmaster = int((data_dir / "postmaster.pid").read_text().split("\n")[0])
+    family = [postmaster, *children(postmaster)]
     assert len(family) > 3
     parent.send_signal(signal.SIGKILL)
     parent.wait()
@@ -148,13 +131,13 @@ def test_a_failure_says_what_postgresql_said(binaries: Binaries, tmp_path: Path)
 
 def test_runs_below_a_path_too_long_for_a_socket(binaries: Binaries, tmp_path: Path) -> None:
     """A data folder whose path exceeds the 107 bytes of a Unix socket's address serves like any other."""
-    with running(binaries, tmp_path / ("d" * 120)) as (_, port):
+    with server(binaries, tmp_path / ("d" * 120)) as (_, port):
         assert query(postgres.url(tmp_path / ("d" * 120), port), "SELECT 1") == [1]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user needs no other identity")
 def test_root_without_user_namespaces_becomes_nobody(binaries: Binaries, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where `unshare` does not work, root runs the server as nobody, if nobody can enter the folder."""
+    """Where `unshare` does not work, root runs the server as nobody, if nobody can enter; on a copied folder too."""
     with tempfile.TemporaryDirectory() as folder:
         programs = Path(folder) / "bin"
         programs.mkdir()
@@ -164,6 +147,9 @@ def test_root_without_user_namespaces_becomes_nobody(binaries: Binaries, monkeyp
         with pytest.raises(postgres.PostgresFailed, match="nobody cannot enter"):
             postgres.initialise(binaries, Path(folder) / "data")
         Path(folder).chmod(0o755)
-        with running(binaries, Path(folder) / "data") as (server, port):
-            assert Path(f"/proc/{server.pid}").stat().st_uid == 65534
+        with server(binaries, Path(folder) / "data") as (process, port):
+            assert Path(f"/proc/{process.pid}").stat().st_uid == 65534
             assert query(postgres.url(Path(folder) / "data", port), "SELECT 1") == [1]
+        shutil.copytree(Path(folder) / "data", Path(folder) / "copy")
+        with server(binaries, Path(folder) / "copy") as (_, port):
+            assert query(postgres.url(Path(folder) / "copy", port), "SELECT 1") == [1]

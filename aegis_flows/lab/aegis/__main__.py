@@ -22,7 +22,7 @@ def main() -> None:
         wanted = settings.read(os.environ)
     except BadInput as error:
         sys.exit(f"aegis: {error}")
-    log.info("aegis: pod=%s listening on http://127.0.0.1:%d", wanted.pod, wanted.port)
+    log.info("aegis: pod=%s starting on http://127.0.0.1:%d", wanted.pod, wanted.port)
     serve(wanted)
 
 

@@ -138,7 +138,7 @@ def parsed_prompt(body: bytes) -> str:
     """Raises BadPromptError; its message repeats nothing of the body."""
     try:
         content = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: a thousand brackets
         raise BadPromptError("body", "must be JSON") from error
     if not isinstance(content, dict):
         raise BadPromptError("body", 'must be an object like {"prompt": "..."}')

@@ -17,6 +17,11 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def truth(text: str | None) -> bool:
+    """A boolean query parameter, in every spelling that clients use (Go's strconv.ParseBool)."""
+    return text in ("1", "t", "T", "true", "TRUE", "True")
+
+
 def name(item: Object) -> str:
     return str(item["metadata"].get("name", ""))
 

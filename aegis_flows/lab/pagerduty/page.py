@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from aegis_flows.lab import live_page
 from aegis_flows.lab.pagerduty import rest, wire
 from aegis_flows.lab.pagerduty.account import Account, Incident
-from aegis_flows.lab.pagerduty.faults import RestError, not_found
+from aegis_flows.lab.pagerduty.faults import RestError
 
 SHOWN = 50
 """Incidents, newest first, with the open ones before the resolved."""
@@ -38,7 +38,7 @@ class Page:
     def _press(self, incident_id: str, status: str, email: str) -> None:
         incident, user = self.account.incidents.get(incident_id), self.account.user(email)
         if incident is None or user is None:
-            raise not_found()
+            raise RestError(404, 2100, "There is no such incident or person here.")
         rest.change(self.account, incident, status, user, {"type": "website"})
 
     def _page(self, email: str, notice: str = "", status: int = 200) -> Response:

@@ -8,6 +8,8 @@ STEP = re.compile(r"([+-])(\d*)([yMwdhHms])|/([yMwdhHms])")
 UNITS = {"w": timedelta(weeks=1), "d": timedelta(days=1), "h": timedelta(hours=1), "H": timedelta(hours=1)}
 UNITS |= {"m": timedelta(minutes=1), "s": timedelta(seconds=1)}
 MONTHS = {"M": 1, "y": 12}
+DURATION = re.compile(r"([1-9]\d*)(ms|s|m|h|d)")
+DURATIONS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 MILLISECOND = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -46,6 +48,16 @@ def math(value: object, now: datetime, *, round_up: bool) -> int:
         anchor = _round(anchor, step[4], up=round_up) if step[4] else _move(anchor, step)
         position = step.end()
     return _to_millis(anchor)
+
+
+def duration(value: object) -> int:
+    """Milliseconds of a time value such as `30s`; ValueError if it is none."""
+    parsed = DURATION.fullmatch(str(value))
+    if parsed is None:
+        raise ValueError(
+            f"failed to parse setting with value [{value}] as a time value: unit is missing or unrecognized"
+        )
+    return int(parsed[1]) * DURATIONS[parsed[2]]
 
 
 def shown(ms: float) -> str:

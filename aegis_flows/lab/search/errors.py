@@ -49,6 +49,10 @@ def illegal(reason: str) -> SearchError:
     return SearchError(400, "illegal_argument_exception", reason)
 
 
+def invalid_request(fault: str) -> SearchError:
+    return SearchError(400, "action_request_validation_exception", f"Validation Failed: 1: {fault};")
+
+
 def unparsable(reason: str) -> SearchError:
     """A document that does not fit the mapping."""
     return SearchError(400, "mapper_parsing_exception", reason)

@@ -100,12 +100,18 @@ def test_health(client: httpx.Client) -> None:
         (b'{"prompt": "' + b"x" * 16_001 + b'"}', "prompt"),
     ],
 )
-def test_bad_input(client: httpx.Client, body: bytes, field: str) -> None:
-    """Bad input is a 422 that names the field, repeats nothing of it, and leaves no audit event."""
-    answer = client.post("/infer", content=body)
-    assert answer.status_code == 422
-    assert answer.json()["error"]["field"] == field
-    assert "xxx" not in answer.text
+def test_bad_input(body: bytes, field: str) -> None:
+    """Bad input is refused with the field that is wrong; the message repeats nothing of it."""
+    with pytest.raises(app.BadPromptError) as caught:
+        app.parsed_prompt(body)
+    assert caught.value.field == field
+    assert "xxx" not in str(caught.value)
+
+
+def test_bad_input_is_a_422(client: httpx.Client) -> None:
+    """The answer to bad input is a 422 that names the field, and no audit event comes of it."""
+    answer = client.post("/infer", json={"prompt": 7})
+    assert (answer.status_code, answer.json()["error"]["field"]) == (422, "prompt")
     assert sample(client, "aegis_audit_events_total") == 0
 
 

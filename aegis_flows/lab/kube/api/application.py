@@ -13,7 +13,7 @@ from aegis_flows.lab.kube.api import access, discovery, patches, scale, tables, 
 from aegis_flows.lab.kube.api.watching import Watches
 from aegis_flows.lab.kube.errors import StatusError, bad_request, method_not_allowed, no_such_resource
 from aegis_flows.lab.kube.node import logs, usage
-from aegis_flows.lab.kube.objects import Object, name, uid
+from aegis_flows.lab.kube.objects import Object, name, truth, uid
 from aegis_flows.lab.kube.resources import NAMESPACES, POD_METRICS, PODS, Target
 from aegis_flows.lab.kube.state import selectors
 from aegis_flows.lab.kube.state.registry import Deletion, Registry
@@ -69,7 +69,7 @@ class Api:
 
     def _answer_all(self, request: Request, target: Target, body: bytes) -> Response:
         match request.method:
-            case "GET" if request.query_params.get("watch") in ("1", "true"):
+            case "GET" if truth(request.query_params.get("watch")):
                 return self._watch(request, target)
             case "GET":
                 return self._list(request, target)
@@ -122,7 +122,8 @@ class Api:
             matches=_matcher(request, target),
             show=_shower(request, target),
             revision=str(_number(query.get("resourceVersion", "")) or ""),
-            initial_events=query.get("sendInitialEvents") == "true",
+            initial_events=truth(query.get("sendInitialEvents")),
+            bookmarks=truth(query.get("allowWatchBookmarks")),
             timeout=_number(query.get("timeoutSeconds", "")) or watching.LONGEST,
         )
         return StreamingResponse(self.watches.stream(wanted), media_type="application/json")
@@ -144,7 +145,7 @@ class Api:
         if query.get("container", container) != container:
             raise bad_request(f"container {query['container']} is not valid for pod {name(pod)}")
         restarts = next((one["restartCount"] for one in pod["status"].get("containerStatuses") or []), 0)
-        attempt = restarts - (query.get("previous") in ("true", "1"))
+        attempt = restarts - truth(query.get("previous"))
         if attempt < 0:
             raise bad_request(f'previous terminated container "{container}" in pod "{name(pod)}" not found')
         return PlainTextResponse(logs.read(logs.path(self.folder, pod, attempt), logs.wanted(query)))

@@ -25,6 +25,7 @@ class Wanted:
     show: Callable[[Object], Object]
     revision: str = ""
     initial_events: bool = False
+    bookmarks: bool = False
     timeout: float = LONGEST
 
     def includes(self, item: Object | None) -> bool:
@@ -90,7 +91,8 @@ class Watches:
             try:
                 change = await asyncio.wait_for(queue.get(), min(left, _BOOKMARK_EVERY))
             except TimeoutError:
-                yield _bookmark(wanted, self._store.revision)
+                if wanted.bookmarks and loop.time() < end:
+                    yield _bookmark(wanted, self._store.revision)
                 continue
             if change is None:
                 return

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from aegis_flows.lab.kube.errors import bad_request
-from aegis_flows.lab.kube.objects import Object, moment, name, namespace, uid
+from aegis_flows.lab.kube.objects import Object, moment, name, namespace, truth, uid
 
 _CHUNK = 65536  # bytes; a longer line is cut there
 _STAMP = len("2026-01-01T00:00:00.000000Z ")
@@ -32,7 +32,7 @@ def wanted(query: Mapping[str, str]) -> Wanted:
             since = datetime.now(UTC) - timedelta(seconds=int(query["sinceSeconds"]))
     except ValueError as error:
         raise bad_request(f"invalid log options: {error}") from error
-    return Wanted(tail, since, query.get("timestamps") in ("true", "1"))
+    return Wanted(tail, since, truth(query.get("timestamps")))
 
 
 def path(folder: Path, pod: Object, attempt: int) -> Path:

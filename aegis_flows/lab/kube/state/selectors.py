@@ -15,7 +15,7 @@ _SET = re.compile(rf"(?P<key>{_KEY})\s+(?P<operator>in|notin)\s+\((?P<values>[^(
 _EQUAL = re.compile(rf"(?P<key>{_KEY})\s*(?P<operator>==|=|!=)\s*(?P<values>[-A-Za-z0-9_.]*)")
 _EXISTS = re.compile(rf"(?P<operator>!?)\s*(?P<key>{_KEY})")
 _OPERATORS = {"": "Exists", "!": "DoesNotExist", "=": "In", "==": "In", "in": "In", "!=": "NotIn", "notin": "NotIn"}
-_SYMBOLS = {"In": "in", "NotIn": "notin"}
+_SYMBOLS = {"In": ("=", "in"), "NotIn": ("!=", "notin")}
 
 _FIELDS = {
     "pods": ("spec.nodeName", "spec.restartPolicy", "status.phase", "status.podIP"),
@@ -61,9 +61,10 @@ class Requirement:
                 return self.key
             case "DoesNotExist":
                 return f"!{self.key}"
-            case "In" if len(self.values) == 1:
-                return f"{self.key}={next(iter(self.values))}"
-        return f"{self.key} {_SYMBOLS[self.operator]} ({','.join(sorted(self.values))})"
+        one, several = _SYMBOLS[self.operator]
+        if len(self.values) == 1:
+            return f"{self.key}{one}{next(iter(self.values))}"
+        return f"{self.key} {several} ({','.join(sorted(self.values))})"
 
 
 def requirements(text: str) -> tuple[Requirement, ...]:
