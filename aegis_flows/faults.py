@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
+from prefect import runtime
+
 from aegis_flows import guard, journal
 from aegis_flows.clients import clients
 from aegis_flows.domain import Value
@@ -24,6 +26,7 @@ class Fault(Value):
 
     id: str
     what: str
+    runs: tuple[UUID, ...] = ()
     read: Step
     inject: Step
     undo: Step
@@ -39,6 +42,7 @@ def fault(what: str, read: Step, write: Callable[[Any], Step], broken: Any) -> F
             f"{what}: this is broken already, so breaking it would prove nothing.", advice=f"See: {read.shell}"
         )
     return Fault(
+        runs=tuple(dict.fromkeys(UUID(str(i)) for i in (runtime.flow_run.id, runtime.flow_run.root_flow_run_id) if i)),
         id=f"{what.lower().replace(' ', '-')}-{uuid4().hex[:8]}",
         what=what,
         read=read,
@@ -86,6 +90,18 @@ def restore(given: Fault) -> Literal["put back", "was back already"]:
     journal.remove(clients(), given.id)
     print(f"{given.what}: put back and read back")
     return "put back" if now == given.injected else "was back already"
+
+
+def give_up(given: Fault) -> None:
+    """Its deadline has passed, so what should have put it back is dead or hangs: end those runs as crashed."""
+    from prefect.client.orchestration import get_client
+    from prefect.states import Crashed
+
+    with get_client(sync_client=True) as client:
+        for run_id in given.runs:
+            state = client.read_flow_run(run_id).state
+            if state and not state.is_final():
+                client.set_flow_run_state(run_id, Crashed(message=f"{given.what} was put back for it at the deadline."))
 
 
 def open_faults() -> list[Fault]:

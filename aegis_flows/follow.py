@@ -23,6 +23,8 @@ LOOK = 0.7
 QUIET = ("read $", "Finished in state", "Beginning ", "Created ")
 """What the command line leaves to the Prefect UI."""
 CANCEL_WITHIN = 60.0
+LAST_LOGS = 6.0
+"""Seconds after its end in which a run's last log lines may still arrive: Prefect sends them in batches."""
 
 
 def game_day(drills: Sequence[str], deadline: float, *, dry_run: bool) -> GameDay:
@@ -61,14 +63,27 @@ def _start(client: SyncPrefectClient, parameters: dict[str, object]) -> FlowRun:
 
 
 def _show(client: SyncPrefectClient, run_id: UUID) -> None:
+    """Until the run is final and its last log line has arrived; logs come a moment later than states."""
     seen: set[UUID] = set()
-    while True:
-        run = client.read_flow_run(run_id)
-        for log in _news(client, run_id, seen):
-            print(f"{log.timestamp:%H:%M:%S}  {log.message.splitlines()[0]}", flush=True)
-        if run.state and run.state.is_final():
-            return
+    last = None
+    while last is None or (time.monotonic() < last and not _said_its_last(client, run_id)):
+        state = client.read_flow_run(run_id).state
+        if state and state.is_final() and last is None:
+            last = time.monotonic() + LAST_LOGS
+        _print_news(client, run_id, seen)
         time.sleep(LOOK)
+    _print_news(client, run_id, seen)
+
+
+def _said_its_last(client: SyncPrefectClient, run_id: UUID) -> bool:
+    mine = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id]))
+    newest = client.read_logs(log_filter=mine, sort=LogSort.TIMESTAMP_DESC, limit=5)
+    return any(log.message.startswith("Finished in state") for log in newest)
+
+
+def _print_news(client: SyncPrefectClient, run_id: UUID, seen: set[UUID]) -> None:
+    for log in _news(client, run_id, seen):
+        print(f"{log.timestamp:%H:%M:%S}  {log.message.splitlines()[0]}", flush=True)
 
 
 def _news(client: SyncPrefectClient, run_id: UUID, seen: set[UUID]) -> list[Log]:

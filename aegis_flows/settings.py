@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     approval_seconds: int = Field(900, ge=5, description="How long a plan waits for a yes before it expires as a no.")
     settle_seconds: float = Field(60, gt=0, description="How long errors must be absent to count as stopped.")
     verify_seconds: float = Field(900, gt=0, description="How long a mitigation may take to show its effect.")
-    migration_delay_seconds: float = Field(900, ge=0, description="From a fallback to the first try to migrate.")
+    migration_delay_seconds: float = Field(900, ge=5, description="From a fallback to the first try to migrate.")
     migration_tries: int = Field(96, ge=1, description="Tries before people are told that the backend stays away.")
 
 

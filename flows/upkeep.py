@@ -24,6 +24,7 @@ def undo_faults(
             continue
         try:
             done.append(f"{fault.id}: {faults.restore(fault)}")
+            faults.give_up(fault)
         except AegisError as error:
             failed.append(f"{fault.id}: {error}")
     if failed:

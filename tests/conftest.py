@@ -5,6 +5,9 @@ import pytest
 from aegis_flows.lab import debian
 
 
+pytest_plugins = ["tests.prefect_server", "tests.running_lab"]
+
+
 @pytest.fixture(scope="session")
 def binaries() -> debian.Binaries:
     """Prometheus, Alertmanager, PostgreSQL and their tools, kept in the repository's `.cache`."""

@@ -15,7 +15,7 @@ from cyclopts import App, Parameter
 
 from aegis_flows.errors import BadInput, Refused, TooLate
 
-FOLDER = Path(".lab")
+FOLDER = Path(os.environ.get("AEGIS_LAB_FOLDER", ".lab"))
 UP_WITHIN = 180.0
 DOWN_WITHIN = 30.0
 

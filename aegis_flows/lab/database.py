@@ -29,6 +29,7 @@ def copy(binaries: Binaries, cache: Path, target: Path) -> None:
     """A fresh database for one lab."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(template(binaries, cache), target)
+    postgres.initialise(binaries, target)
 
 
 def _migrate(binaries: Binaries, data: Path) -> None:

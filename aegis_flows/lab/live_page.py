@@ -19,6 +19,7 @@ def environment(folder: Path) -> Environment:
     return made
 
 
-def web_address(url: str) -> str:
+def web_address(address: object) -> str:
     """An address that a person may follow; anything that is no web address (`javascript:`) leads nowhere."""
+    url = str(address)
     return url if url.startswith(("http://", "https://", "mailto:")) else "#"

@@ -80,8 +80,8 @@ def environment(lab: Lab) -> dict[str, str]:
         "AEGIS_AUDIT_BUFFER": str(lab.folder / "buffer"),
         "AEGIS_DIRECTORY": str(lab.repository / "deployments/directory.yaml"),
         "AEGIS_APPROVAL_SECONDS": "60",
-        "AEGIS_SETTLE_SECONDS": "5",
-        "AEGIS_VERIFY_SECONDS": "90",
+        "AEGIS_SETTLE_SECONDS": "12",  # Prometheus finds a new pod within 6 s: quiet for less might be unseen
+        "AEGIS_VERIFY_SECONDS": "60",
         "AEGIS_MIGRATION_DELAY_SECONDS": "10",
         "KUBECONFIG": str(lab.folder / "kubeconfig"),
         "AWS_CONFIG_FILE": str(lab.folder / "aws/flows.config"),

@@ -48,6 +48,7 @@ def audit_backend_fail(
     """
     try:
         watching.steady_state()
+        _backend_steady()
         fault = _fault(variant)
     except AegisError as error:
         return verdict(variant, "invalid", str(error))
@@ -65,6 +66,29 @@ def audit_backend_fail(
     except AegisError as error:
         return verdict(variant, "broke", str(error))
     return verdict(variant, "held", "Fired, heard, mitigated, and everything is back.")
+
+
+def _backend_steady() -> None:
+    """Before the drill: the backend works, the fallback is off, the buffer is empty."""
+    s = settings()
+    wait_until(_unsteady, until=lambda told: not told, within=timedelta(minutes=2), what="the audit backend is steady")
+    print(f"audit backend of {s.deployment} is steady")
+
+
+def _unsteady() -> str:
+    """What is not as it should be, empty when all is well."""
+    s = settings()
+    diagnosis = audit.canary.fn(
+        kube.env.fn(s.namespace, s.deployment, "AUDIT_S3_BUCKET") or "",
+        kube.env.fn(s.namespace, s.deployment, "AUDIT_KMS_KEY_ID") or "",
+    )
+    if not diagnosis.usable:
+        return f"{diagnosis.cause} ({diagnosis.evidence})"
+    if left := audit.buffered.fn(str(s.audit_buffer)).left:
+        return f"{left} audit events lie in the buffer"
+    if kube.env.fn(s.namespace, s.deployment, "AUDIT_FALLBACK_ENABLED") == "true":
+        return "the fallback is enabled"
+    return ""
 
 
 def _fault(variant: Variant) -> Fault:
@@ -152,22 +176,13 @@ def _errors_stopped(since: datetime) -> None:
 
 def _restored(since: datetime, playbook: FlowRun) -> None:
     """The backend works, the migration has moved everything, the fallback is off, and the alert is gone."""
-    s = settings()
     migration = _migration(since, _dedup_key(playbook))
     ended = watching.alert_ended(ALERT, since)
-    diagnosis = audit.canary(
-        kube.env(s.namespace, s.deployment, "AUDIT_S3_BUCKET") or "",
-        kube.env(s.namespace, s.deployment, "AUDIT_KMS_KEY_ID") or "",
-    )
-    if not diagnosis.usable:
-        raise NotVerified(f"Put back, and yet: {diagnosis.cause} ({diagnosis.evidence}).")
-    if left := audit.buffered(str(s.audit_buffer)).left:
-        raise NotVerified(f"{left} audit events still lie in the buffer.")
-    if kube.env(s.namespace, s.deployment, "AUDIT_FALLBACK_ENABLED") == "true":
-        raise NotVerified("The fallback is still enabled.")
+    if told := _unsteady():
+        raise NotVerified(f"Everything was put back, and yet {told}.")
     assert migration.end_time is not None
     fact(f"Migration: {migration.state.message if migration.state else ''}")
-    fact(f"Canary: {diagnosis.evidence}")
+    fact("Canary: written, read back, decrypted, removed; buffer empty; fallback off")
     at, source, evidence = max(
         (migration.end_time, "prefect", f"flow run {migration.id}"), (ended, "prometheus", prometheus.firing(ALERT))
     )

@@ -1,6 +1,7 @@
 """Audit events go to a local buffer while S3 or KMS refuses them."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
@@ -54,12 +55,10 @@ def enable_audit_fallback(
     _announce(plan)
     decision = approvals.decide(plan)
     started = datetime.now(UTC)
+    _schedule_migration(incident)
     enable.do()
     _verify(started)
-    _schedule_migration(incident)
-    return Completed(
-        name="Verified", message=f"Events are buffered, errors have stopped; approved by {decision.approver}."
-    )
+    return Completed(name="Verified", message=f"Events are safe, errors have stopped; approved by {decision.approver}.")
 
 
 def _announce(plan: Plan) -> None:
@@ -75,34 +74,31 @@ def _announce(plan: Plan) -> None:
     )
 
 
+def _schedule_migration(incident: str | None) -> None:
+    """The way back, before anything is changed: whatever dies from here on, the buffer is emptied and turned off."""
+    run = str(runtime.flow_run.id)
+    first = _migrate_at(incident, f"migrate:{run}:1")
+    if runs.ended(runs.run(first)):  # this run was killed after it had scheduled it, and is resumed late
+        _migrate_at(incident, f"migrate:{run}:1:again")
+
+
+def _migrate_at(incident: str | None, key: str) -> UUID:
+    return runs.start(
+        MIGRATION,
+        parameters={"incident": incident, "approved_by_run": str(runtime.flow_run.id)},
+        key=key,
+        tags=["mitigation", "migration", *([f"incident:{incident}"] if incident else [])],
+        at=datetime.now(UTC) + timedelta(seconds=settings().migration_delay_seconds),
+    )
+
+
 def _verify(since: datetime) -> None:
-    """It worked when every pod runs with it, events are being buffered, and errors have stopped growing."""
+    """It worked when every pod runs with it, events are safe (buffered, or in S3 again), and errors stop growing."""
     s = settings()
     within = timedelta(seconds=s.verify_seconds)
+    safe = f'{{__name__=~"aegis_audit_(buffered|written)_events_total",namespace="{s.namespace}"}}'
+    errors = f'aegis_audit_write_errors_total{{namespace="{s.namespace}"}}'
+    quiet = f"no write error for {s.settle_seconds:g} s"
     wait_until(kube.rolled_out, s.namespace, s.deployment, within=within, what="every pod runs with the fallback")
-    wait_until(
-        prometheus.grew,
-        f'aegis_audit_buffered_events_total{{namespace="{s.namespace}"}}',
-        since,
-        within=within,
-        what="events are buffered",
-    )
-    wait_until(
-        prometheus.quiet_for,
-        f'aegis_audit_write_errors_total{{namespace="{s.namespace}"}}',
-        s.settle_seconds,
-        within=within,
-        what=f"no write error for {s.settle_seconds:g} s",
-    )
-
-
-def _schedule_migration(incident: str | None) -> None:
-    at = datetime.now(UTC) + timedelta(seconds=settings().migration_delay_seconds)
-    run = str(runtime.flow_run.id)
-    runs.start(
-        MIGRATION,
-        parameters={"incident": incident, "approved_by_run": run},
-        key=f"migrate:{run}:1",
-        tags=["mitigation", "migration", *([f"incident:{incident}"] if incident else [])],
-        at=at,
-    )
+    wait_until(prometheus.grew, safe, since, within=within, what="events are buffered or written")
+    wait_until(prometheus.quiet_for, errors, s.settle_seconds, within=within, what=quiet)

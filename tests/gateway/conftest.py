@@ -13,7 +13,6 @@ from prefect.utilities.callables import parameter_schema
 
 from aegis_flows.domain import Incident, deployment_name
 from aegis_flows.gateway.app import create_app
-from tests.prefect_server import prefect_api  # noqa: F401 - a fixture
 
 TOKEN = "the-gateway's token"
 PLAYBOOKS = ("AegisAuditWriteFailures", "AegisModelNotLoaded")
@@ -27,7 +26,7 @@ def playbook(incident: Incident) -> None:
 
 
 @pytest.fixture(scope="session")
-def prefect(prefect_api: str) -> Iterator[SyncPrefectClient]:  # noqa: F811 - the fixture
+def prefect(prefect_api: str) -> Iterator[SyncPrefectClient]:
     """Client of the real server, with the playbooks' deployments in place."""
     with SyncPrefectClient(prefect_api) as client:
         for name in PLAYBOOKS:

@@ -48,12 +48,12 @@ def test_same_seed_same_prompts() -> None:
 
 
 def test_share_of_flagged_prompts(tmp_path: Path) -> None:
-    """About six prompts in a hundred are flagged by the lab's own model, all with the canary for personal data."""
+    """About two prompts in a hundred are flagged by the lab's own model, all with the canary for personal data."""
     signed = models.sign_models(tmp_path)
     loaded = model.load(settings.Model(signed.registry, "v1", signing_required=False, public_key=None))
     judged = [(prompt, loaded.judge(prompt)) for prompt in itertools.islice(traffic.prompts(1), 2000)]
     flagged = [judgement.reason for _prompt, judgement in judged if judgement.flagged]
-    assert 80 <= len(flagged) <= 160
+    assert 20 <= len(flagged) <= 60
     assert set(flagged) == {"pii", "jailbreak", "self_harm"}
     assert all(judgement.pii == (traffic.CANARY in prompt) for prompt, judgement in judged)
 

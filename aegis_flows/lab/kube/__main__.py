@@ -12,6 +12,10 @@ import uvicorn
 from aegis_flows.lab.kube.cluster import Cluster
 from aegis_flows.lab.kube.network.ports import HOST
 
+_IDLE = 300  # seconds; a client that reuses a connection just as the server closes it would lose its request
+
+log = logging.getLogger(__name__)
+
 
 class _Server(uvicorn.Server):
     """Ends the open watches first: uvicorn would wait for them."""
@@ -19,6 +23,10 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, cluster: Cluster) -> None:
         super().__init__(config)
         self._cluster = cluster
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        log.info("listening on http://%s:%s", HOST, self.config.port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._cluster.watches.close()
@@ -30,8 +38,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="kube: %(message)s", stream=sys.stderr)
     # uvicorn raises the signal again after a clean stop; that is no failure
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    token = options.token_file.read_text().strip() if options.token_file else None
-    cluster = Cluster(options.folder.resolve(), token)
+    cluster = Cluster(options.folder.resolve(), _token(options.token_file))
     config = uvicorn.Config(
         cluster.app,
         host=HOST,
@@ -40,9 +47,17 @@ def main() -> None:
         access_log=False,
         lifespan="on",
         ws="none",
+        timeout_keep_alive=_IDLE,
         timeout_graceful_shutdown=1,
     )
     _Server(config, cluster).run()
+
+
+def _token(file: Path | None) -> str | None:
+    try:
+        return file.read_text().strip() if file else None
+    except OSError as error:
+        sys.exit(f"kube: cannot read the token: {error}")
 
 
 def _options() -> argparse.Namespace:

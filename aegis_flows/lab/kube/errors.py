@@ -91,9 +91,13 @@ def method_not_allowed() -> StatusError:
     return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
 
 
-def unsupported_patch(media_type: str, supported: Sequence[str]) -> StatusError:
+def unsupported_media_type(media_type: str, supported: Sequence[str]) -> StatusError:
     message = f'the body of the request was in an unknown format "{media_type}" - accepted: {", ".join(supported)}'
     return StatusError(415, "UnsupportedMediaType", message)
+
+
+def internal_error() -> StatusError:
+    return StatusError(500, "InternalError", "the stand-in failed; its log says why")
 
 
 def expired(asked: int, oldest: int) -> StatusError:

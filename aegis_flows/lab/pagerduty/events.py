@@ -32,7 +32,7 @@ async def enqueue(request: Request, account: Account) -> Response:
     if faults := event_faults(event) or ([] if service else ["Invalid routing key"]):
         return refusal("invalid event", "Event object is invalid", faults)
     assert service is not None  # or it would be a fault
-    keyed = {**event, "dedup_key": event.get("dedup_key") or uuid.uuid4().hex}
+    keyed = {**event, "dedup_key": str(event.get("dedup_key") or uuid.uuid4().hex)}
     process(account, service, keyed)
     body = {"status": "success", "message": "Event processed", "dedup_key": keyed["dedup_key"]}
     return JSONResponse(body, status_code=202)
@@ -67,10 +67,13 @@ def event_faults(event: JsonObject) -> list[str]:
         faults.append(
             f"'event_action' must be one of the following: {_quoted(ACTIONS)}" if action else _blank("event_action")
         )
-    if action in {"acknowledge", "resolve"} and not dedup_key:
+    if action in ("acknowledge", "resolve") and not dedup_key:
         faults.append(_blank("dedup_key"))
     if len(str(dedup_key or "")) > MAX_DEDUP_KEY:
         faults.append(f"Length of 'dedup_key' is incorrect (should be no more than {MAX_DEDUP_KEY} characters)")
+    links = event.get("links") or []
+    if not isinstance(links, list) or not all(isinstance(link, dict) for link in links):
+        faults.append("'links' is invalid (must be a list of objects)")
     return faults + (_payload_faults(event.get("payload")) if action == "trigger" else [])
 
 

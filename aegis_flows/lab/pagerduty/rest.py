@@ -51,7 +51,7 @@ def update_incident(call: Call) -> JsonObject:
     """Acknowledging a resolved incident reopens it; resolving one again is refused."""
     incident, requester = call.incident(), call.requester()
     wanted = call.part("incident", frozenset({"type", "status", "resolution", "id"}))
-    if wanted.get("type") not in {"incident", "incident_reference"}:
+    if wanted.get("type") not in ("incident", "incident_reference"):
         raise invalid("Type must be incident or incident_reference.")
     changed = change(call.account, incident, str(wanted.get("status")), requester, {"type": "api"})
     return {"incident": call.wire.incident(changed)}

@@ -130,7 +130,7 @@ class Wire:
             "first_trigger_log_entry": self._log_entry_reference(incident, incident.log[0]),
             "body": {
                 "type": "alert_body",
-                "contexts": [{"type": "link", **link} for link in incident.event.get("links", [])],
+                "contexts": [{"type": "link", **link} for link in incident.event.get("links") or []],
                 "details": payload.get("custom_details", {}),
             },
         }

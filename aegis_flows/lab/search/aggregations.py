@@ -12,7 +12,7 @@ from aegis_flows.lab.search.values import JsonObject, Value
 Documents = Sequence[Document]
 Aggregation = Callable[[Documents, list[View]], JsonObject]
 MAX_BUCKETS = 65_535
-ORDERS = {("_count", "asc"), ("_count", "desc"), ("_key", "asc"), ("_key", "desc")}
+ORDERS = [("_count", "asc"), ("_count", "desc"), ("_key", "asc"), ("_key", "desc")]
 
 
 def parse(aggs: object, now: datetime) -> Aggregation:
@@ -26,7 +26,7 @@ def parse(aggs: object, now: datetime) -> Aggregation:
 def _one(name: str, body: object, now: datetime) -> Aggregation:
     if not isinstance(body, dict):
         raise parsing(f"Aggregation definition for [{name}] is no object")
-    inner = parse({**body.get("aggs", {}), **body.get("aggregations", {})}, now)
+    inner = parse(body.get("aggs", body.get("aggregations", {})), now)
     kinds = [key for key in body if key not in {"aggs", "aggregations"}]
     if len(kinds) != 1:
         raise parsing(f"Expected one aggregation type definition in [{name}], found {kinds}")
@@ -136,9 +136,10 @@ def _count(options: JsonObject, name: str, otherwise: int) -> int:
 
 
 def _order(given: object) -> tuple[str, str]:
-    if not isinstance(given, dict) or len(given) != 1 or (order := next(iter(given.items()))) not in ORDERS:
+    pairs = list(given.items()) if isinstance(given, dict) else []
+    if len(pairs) != 1 or pairs[0] not in ORDERS:
         raise illegal(f"this stand-in orders terms by _count or _key, asc or desc, not by [{given}]")
-    return order
+    return pairs[0]
 
 
 METRICS: dict[str, Callable[[list[Value]], int]] = {

@@ -65,7 +65,7 @@ def _operation(
         raise illegal(f"Malformed action/metadata line [{number}], expected one of [{expected}] but found [{action}]")
     if unknown := sorted(target.keys() - {"_index", "_id"}):
         raise illegal(f"Action/metadata line [{number}] contains an unknown parameter [{unknown[0]}]")
-    named = {"_index": otherwise, **target}
+    named = {"_index": otherwise, **{key: str(value) for key, value in target.items()}}
     if not named["_index"]:
         raise invalid_request("index is missing")
     if action == "delete":

@@ -65,6 +65,8 @@ def mapping(source: JsonObject) -> Mapping:
     """Checked: a type or parameter that this stand-in would ignore is refused as OpenSearch refuses unknown ones."""
     if unknown := source.keys() - {"properties", "dynamic"}:
         raise unparsable(f"Root mapping definition has unsupported parameters: {sorted(unknown)}")
+    if str(source.get("dynamic", True)).lower() not in {"true", "false", "strict"}:
+        raise unparsable(f"this stand-in knows no dynamic mapping [{source['dynamic']}]")
     return Mapping(source, dict(_declared(source.get("properties", {}), "")))
 
 
@@ -91,12 +93,14 @@ def _declared(properties: object, prefix: str) -> Iterator[tuple[str, Field]]:
     for key, declared in properties.items():
         path = prefix + key
         kind = declared.get("type", "object") if isinstance(declared, dict) else None
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             raise unparsable(f"No handler for type [{kind}] declared on field [{key}]")
         if unknown := sorted(declared.keys() - PARAMETERS):
             raise unparsable(f"unknown parameter [{unknown[0]}] on mapper [{key}] of type [{kind}]")
-        if declared.get("format", "epoch_millis") not in DATE_FORMATS:
+        if str(declared.get("format", "epoch_millis")) not in DATE_FORMATS:
             raise unparsable(f"this stand-in knows no date format [{declared['format']}]")
+        if not isinstance(declared.get("ignore_above", 0), int):
+            raise unparsable(f"[ignore_above] of [{key}] is no whole number")
         sub_fields = declared.get("fields", {})
         yield path, Field(kind, declared.get("ignore_above"), tuple(f"{path}.{name}" for name in sub_fields))
         yield from _declared(sub_fields, f"{path}.")

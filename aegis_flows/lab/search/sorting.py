@@ -98,9 +98,9 @@ def _key(one: object) -> Key:
     if not isinstance(options, dict) or (unknown := sorted(options.keys() - {"order", "missing", "unmapped_type"})):
         raise parsing(f"[field_sort] unknown field [{unknown[0] if isinstance(options, dict) else options}]")
     order, missing = options.get("order", "asc"), options.get("missing", "_last")
-    if order not in DIRECTIONS:
+    if str(order) not in DIRECTIONS:
         raise illegal(f"Unknown SortOrder [{order}]")
-    if missing not in {"_first", "_last"}:
+    if missing not in ("_first", "_last"):
         raise illegal(f"this stand-in sorts missing values _first or _last, not as [{missing}]")
     return _checked(Key(field, DIRECTIONS[order], missing == "_first", "unmapped_type" in options))
 

@@ -71,5 +71,6 @@ def _text(element: object, at: str, most: int, kinds: frozenset[str] = ANY_TEXT)
         yield f"must be less than {most + 1} characters [json-pointer:{at}/text]"
 
 
-def _type(element: object) -> object:
-    return element.get("type") if isinstance(element, dict) else None
+def _type(element: object) -> str | None:
+    kind = element.get("type") if isinstance(element, dict) else None
+    return kind if isinstance(kind, str) else None

@@ -1,5 +1,6 @@
 """What a message says: read from a request, checked, and kept in the form in which the API gives it back."""
 
+import re
 import secrets
 from collections.abc import Iterator
 from itertools import chain
@@ -11,7 +12,9 @@ from aegis_flows.lab.slack.workspace import JsonObject
 
 COLOURS = {"good": "2eb886", "warning": "daa038", "danger": "a30200"}
 MAX_TEXT = 40_000
-PARTS = ("text", "blocks", "attachments")
+SHOWN = ("pretext", "author_name", "title", "title_link", "text", "value", "url", "footer", "color")
+LISTS = ("fields", "actions", "blocks")
+HEX_COLOUR = re.compile(r"#?([0-9a-fA-F]{6})")
 
 
 class Refused(Exception):
@@ -26,7 +29,9 @@ class Refused(Exception):
 def changes(args: JsonObject) -> JsonObject:
     """The parts that the request gives, checked; a part that it leaves out is left out here too."""
     text = args.get("text", "")
-    if not isinstance(text, str) or len(text) > MAX_TEXT:
+    if not isinstance(text, str):
+        raise Refused("invalid_arguments")
+    if len(text) > MAX_TEXT:
         raise Refused("msg_too_long")
     given: JsonObject = {"text": text} if "text" in args else {}
     if args.get("blocks") is not None:
@@ -73,17 +78,29 @@ def _blocks(blocks: object) -> list[JsonObject]:
 
 
 def _attachments(attachments: object) -> list[JsonObject]:
-    if not isinstance(attachments, list) or not all(isinstance(one, dict) for one in attachments):
+    if not isinstance(attachments, list) or not all(_is_attachment(one) for one in attachments):
         raise Refused("invalid_attachments")
     return [_stored(number, attachment) for number, attachment in enumerate(attachments, start=1)]
 
 
+def _is_attachment(one: object) -> bool:
+    """Lists where the page walks through lists, and text where it shows text."""
+    if not isinstance(one, dict):
+        return False
+    lists = [one.get(key) or [] for key in LISTS if key != "blocks"]
+    listed = all(isinstance(items, list) and all(isinstance(item, dict) for item in items) for items in lists)
+    shown = [one, *chain.from_iterable(lists)] if listed else []
+    return listed and not any(isinstance(part.get(key), dict | list) for part in shown for key in SHOWN)
+
+
 def _stored(number: int, attachment: JsonObject) -> JsonObject:
     """Numbered from 1; named colours become hex without the hash sign, as in `conversations.history`."""
-    colour = str(attachment.get("color") or "dddddd")
-    kept = {**attachment, "id": number, "color": COLOURS.get(colour, colour.removeprefix("#"))}
-    if "blocks" in attachment:
-        kept["blocks"] = _blocks(attachment["blocks"])
+    colour = str(attachment.get("color"))
+    as_hex = HEX_COLOUR.fullmatch(colour)
+    given = {key: value for key, value in attachment.items() if value or key not in LISTS}
+    kept = {**given, "id": number, "color": COLOURS.get(colour, as_hex[1] if as_hex else "dddddd")}
+    if "blocks" in given:
+        kept["blocks"] = _blocks(given["blocks"])
     return kept
 
 

@@ -32,7 +32,7 @@ class Call:
 
     def channel(self) -> Channel:
         """By id. Only `chat.postMessage` takes a name too."""
-        wanted = self.args.get("channel", "")
+        wanted = str(self.args.get("channel", ""))
         channel = self.workspace.channel(wanted)
         if channel is None or channel.id != wanted:
             raise Refused("channel_not_found")
@@ -153,7 +153,7 @@ def _cursor(args: JsonObject) -> int:
     if not args.get("cursor"):
         return END_OF_TIME
     try:
-        return int(base64.b64decode(args["cursor"]).decode().removeprefix("next_ts:"))
+        return int(base64.b64decode(str(args["cursor"])).decode().removeprefix("next_ts:"))
     except (binascii.Error, ValueError):
         raise Refused("invalid_cursor") from None
 

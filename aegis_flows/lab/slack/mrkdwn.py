@@ -18,7 +18,7 @@ EMOJI = {
 }  # fmt: skip
 
 
-def html(text: str) -> Markup:
+def html(source: object) -> Markup:
     """Code and links are set aside while the rest is styled, so that a star inside them stays a star."""
     aside: list[Markup] = []
 
@@ -29,15 +29,15 @@ def html(text: str) -> Markup:
 
         return place
 
-    kept = CODE.sub(keep(_code), text.replace("\x00", ""))
+    kept = CODE.sub(keep(_code), str(source).replace("\x00", ""))
     kept = TOKEN.sub(keep(_token), kept)
     styled = _styled(str(escape(_unescaped(kept))))
     return Markup(PLACE.sub(lambda match: aside[int(match[1])], styled))  # noqa: S704 (escaped piece by piece above)
 
 
-def emoji(text: str) -> str:
+def emoji(text: object) -> str:
     """Names of emoji that this stub does not know stay as they are."""
-    return re.sub(r":([a-z0-9_+-]+):", lambda match: EMOJI.get(match[1], match[0]), text)
+    return re.sub(r":([a-z0-9_+-]+):", lambda match: EMOJI.get(match[1], match[0]), str(text))
 
 
 def _unescaped(text: str) -> str:

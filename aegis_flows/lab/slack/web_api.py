@@ -38,7 +38,7 @@ async def _arguments(request: Request) -> JsonObject:
     raw = await request.body()
     if request.headers.get("content-type", "").startswith("application/json"):
         return {**request.query_params, **_json_object(raw)}
-    args: JsonObject = {**request.query_params, **dict(parse_qsl(raw.decode(), keep_blank_values=True))}
+    args: JsonObject = {**request.query_params, **dict(parse_qsl(raw.decode(errors="replace"), keep_blank_values=True))}
     for key in {"blocks", "attachments"} & args.keys():
         try:
             args[key] = json.loads(args[key])

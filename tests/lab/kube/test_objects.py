@@ -174,7 +174,7 @@ def test_status_and_spec_are_written_apart(cluster: StandIn, space: str) -> None
     cluster.core.create_namespaced_service(space, body)
     mixed: dict[str, Any] = {
         "spec": {"selector": {"app": "new"}},
-        "status": {"conditions": [standin_condition("Spec")]},
+        "status": {"conditions": [condition("Spec")]},
     }
     through_spec = cluster.core.patch_namespaced_service("web", space, mixed)
     assert (through_spec.spec.selector["app"], through_spec.status.conditions) == ("new", None)
@@ -183,7 +183,7 @@ def test_status_and_spec_are_written_apart(cluster: StandIn, space: str) -> None
     assert (through_status.spec.selector["app"], through_status.status.conditions[0].type) == ("new", "Spec")
 
 
-def standin_condition(kind: str) -> dict[str, Any]:
+def condition(kind: str) -> dict[str, Any]:
     at = "2026-01-01T00:00:00Z"
     return {"type": kind, "status": "True", "reason": "Test", "message": "", "lastTransitionTime": at}
 

@@ -1,5 +1,6 @@
 """Node ports: real TCP from this machine to ready pods."""
 
+import contextlib
 import socket
 import threading
 from typing import Any
@@ -62,8 +63,9 @@ def echoed(port: int, sent: bytes) -> bytes:
 
 
 def _say(client: socket.socket, sent: bytes) -> None:
-    client.sendall(sent)
-    client.shutdown(socket.SHUT_WR)
+    with contextlib.suppress(OSError):  # the pod may not listen yet: then the connection is reset
+        client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
 
 
 def test_a_port_in_use_is_said_in_an_event_and_in_the_log(cluster: StandIn, space: str) -> None:

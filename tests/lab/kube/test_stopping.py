@@ -42,6 +42,23 @@ def test_kill_9_leaves_no_process_of_any_pod(tmp_path: Path) -> None:
         wait_until(lambda: not any(standin.sessions(session) for session in running), seconds=3)
 
 
+def test_the_reaper_is_started_again_when_it_is_killed(tmp_path: Path) -> None:
+    """Then it knows the pods from before as well as the new ones."""
+    with standin.running(tmp_path) as cluster:
+        running = sessions(cluster)
+        [reaper] = [process for process in children(cluster.process.pid) if process not in running]
+        os.kill(reaper, signal.SIGKILL)
+        cluster.core.create_namespaced_pod("default", {"metadata": {"name": "third"}, "spec": standin.pod_spec()})
+        wait_until(lambda: len(pods(cluster)) == 3 and all(ready(pod) for pod in pods(cluster)))
+        running = [standin.pod_pid(pod) for pod in pods(cluster)]
+        os.kill(cluster.process.pid, signal.SIGKILL)
+        wait_until(lambda: not any(standin.sessions(session) for session in running), seconds=3)
+
+
+def children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
 def test_sigterm_ends_watches_and_pods_within_the_grace(tmp_path: Path) -> None:
     """A pod gets its chance to end (3 s at most); an open watch ends; the exit code is 0."""
     with standin.running(tmp_path) as cluster:

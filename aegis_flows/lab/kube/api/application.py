@@ -1,7 +1,6 @@
 """The HTTP face: requests to verbs, verbs to answers."""
 
-import json
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +8,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from aegis_flows.lab.kube import resources
-from aegis_flows.lab.kube.api import access, discovery, patches, scale, tables, watching
+from aegis_flows.lab.kube.api import access, discovery, patches, queries, scale, tables
 from aegis_flows.lab.kube.api.watching import Watches
-from aegis_flows.lab.kube.errors import StatusError, bad_request, method_not_allowed, no_such_resource
+from aegis_flows.lab.kube.errors import StatusError, bad_request, internal_error, method_not_allowed, no_such_resource
 from aegis_flows.lab.kube.node import logs, usage
 from aegis_flows.lab.kube.objects import Object, name, truth, uid
 from aegis_flows.lab.kube.resources import NAMESPACES, POD_METRICS, PODS, Target
-from aegis_flows.lab.kube.state import selectors
 from aegis_flows.lab.kube.state.registry import Deletion, Registry
+
+log = logging.getLogger(__name__)
 
 _HEALTH = ("/readyz", "/livez", "/healthz")
 
@@ -32,23 +32,30 @@ class Api:
 
     async def answer(self, request: Request) -> Response:
         """The answer to any request; every refusal is a Status, as kube-apiserver's are."""
+        try:
+            return await self._answer(request)
+        except StatusError as error:
+            return JSONResponse(error.body, error.code)
+        except Exception:  # a fault of the stand-in is a Status too, and stands in the log
+            log.exception("%s %s failed", request.method, request.url.path)
+            fault = internal_error()
+            return JSONResponse(fault.body, fault.code)
+
+    async def _answer(self, request: Request) -> Response:
         path = request.url.path
         if path in _HEALTH:
             return PlainTextResponse("ok")
-        try:
-            access.check(self.token, path, request.headers.get("authorization", ""))
-            if (document := discovery.document(path)) is not None:
-                return JSONResponse(document)
-            target = resources.target(path)
-            if target is None:
-                raise no_such_resource()
-            if target.resource is POD_METRICS:
-                return await self._measure(request, target)
-            # The body is read first: from here on nothing waits, so nothing comes between reading and writing.
-            body = await request.body()
-            return self._answer_item(request, target, body) if target.name else self._answer_all(request, target, body)
-        except StatusError as error:
-            return JSONResponse(error.body, error.code)
+        access.check(self.token, path, request.headers.get("authorization", ""))
+        if (document := discovery.document(path)) is not None:
+            return JSONResponse(document)
+        target = resources.target(path)
+        if target is None:
+            raise no_such_resource()
+        if target.resource is POD_METRICS:
+            return await self._measure(request, target)
+        # The body is read first: from here on nothing waits, so nothing comes between reading and writing.
+        body = await request.body()
+        return self._answer_item(request, target, body) if target.name else self._answer_all(request, target, body)
 
     def _answer_item(self, request: Request, target: Target, body: bytes) -> Response:
         item = self.registry.get(target.resource, target.namespace, target.name)
@@ -57,14 +64,14 @@ class Api:
         shown = scale.of(item) if target.subresource == "scale" else item
         match request.method:
             case "GET":
-                return JSONResponse(shown if target.subresource else _shower(request, target)(item))
+                return JSONResponse(shown if target.subresource else queries.shower(request, target)(item))
             case "PUT":
-                return self._written(request, target, item, _decoded(body))
+                return self._written(request, target, item, queries.decoded(request, body))
             case "PATCH":
                 media_type = request.headers.get("content-type", "")
                 return self._written(request, target, item, patches.patched(shown, media_type, body))
             case "DELETE" if not target.subresource:
-                return self._deleted(target, item, _deletion(request, body))
+                return self._deleted(target, item, queries.deletion(request, body))
         raise method_not_allowed()
 
     def _answer_all(self, request: Request, target: Target, body: bytes) -> Response:
@@ -74,19 +81,19 @@ class Api:
             case "GET":
                 return self._list(request, target)
             case "POST" if target.namespace or not target.resource.namespaced:
-                return self._created(request, target, _decoded(body))
+                return self._created(request, target, queries.decoded(request, body))
             case "DELETE":
                 for item in self._found(request, target):
-                    self.registry.delete(target.resource, item, _deletion(request, body))
+                    self.registry.delete(target.resource, item, queries.deletion(request, body))
                 return JSONResponse(_success({}))
         raise method_not_allowed()
 
     def _created(self, request: Request, target: Target, body: Object) -> Response:
-        item = self.registry.create(target.resource, target.namespace, body, dry_run=_dry_run(request))
+        item = self.registry.create(target.resource, target.namespace, body, dry_run=queries.dry_run(request))
         return JSONResponse(item, 201)
 
     def _written(self, request: Request, target: Target, before: Object, body: Object) -> Response:
-        dry_run = _dry_run(request)
+        dry_run = queries.dry_run(request)
         match target.subresource:
             case "scale":
                 after = self.registry.update(target.resource, before, scale.applied(before, body), dry_run=dry_run)
@@ -111,21 +118,11 @@ class Api:
         return JSONResponse({**kind, "metadata": {"resourceVersion": revision}, "items": items})
 
     def _found(self, request: Request, target: Target) -> list[Object]:
-        matches = _matcher(request, target)
+        matches = queries.matcher(request, target)
         return [item for item in self.registry.store.all(target.resource.plural, target.namespace) if matches(item)]
 
     def _watch(self, request: Request, target: Target) -> Response:
-        query = request.query_params
-        wanted = watching.Wanted(
-            resource=target.resource,
-            namespace=target.namespace,
-            matches=_matcher(request, target),
-            show=_shower(request, target),
-            revision=str(_number(query.get("resourceVersion", "")) or ""),
-            initial_events=truth(query.get("sendInitialEvents")),
-            bookmarks=truth(query.get("allowWatchBookmarks")),
-            timeout=_number(query.get("timeoutSeconds", "")) or watching.LONGEST,
-        )
+        wanted = queries.watched(request, target)
         return StreamingResponse(self.watches.stream(wanted), media_type="application/json")
 
     async def _measure(self, request: Request, target: Target) -> Response:
@@ -151,51 +148,5 @@ class Api:
         return PlainTextResponse(logs.read(logs.path(self.folder, pod, attempt), logs.wanted(query)))
 
 
-def _matcher(request: Request, target: Target) -> selectors.Matches:
-    query = request.query_params
-    return selectors.matcher(target.resource, query.get("labelSelector", ""), query.get("fieldSelector", ""))
-
-
-def _shower(request: Request, target: Target) -> Callable[[Object], Object]:
-    """How the client wants an object shown: as itself or as a table of one row."""
-    if not tables.wanted(request.headers.get("accept", "")):
-        return lambda item: item
-    return lambda item: tables.table(target.resource, [item], item["metadata"]["resourceVersion"])
-
-
 def _success(details: Object) -> Object:
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-
-
-def _dry_run(request: Request) -> bool:
-    return request.query_params.get("dryRun") == "All"
-
-
-def _number(text: str) -> int | None:
-    if text and not text.isdecimal():
-        raise bad_request(f"invalid number: {text!r}")
-    return int(text) if text else None
-
-
-def _decoded(text: bytes) -> Object:
-    try:
-        body = json.loads(text)
-    except ValueError as error:
-        raise bad_request(f"the object provided is not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise bad_request("the object provided is not a JSON object")
-    return body
-
-
-def _deletion(request: Request, text: bytes) -> Deletion:
-    """The DeleteOptions of the body, else of the query."""
-    body, query = _decoded(text) if text else {}, request.query_params
-    preconditions = body.get("preconditions") or {}
-    grace = body.get("gracePeriodSeconds")
-    return Deletion(
-        grace=grace if isinstance(grace, int) else _number(query.get("gracePeriodSeconds", "")),
-        orphan=(body.get("propagationPolicy") or query.get("propagationPolicy")) == "Orphan",
-        uid=preconditions.get("uid"),
-        revision=preconditions.get("resourceVersion"),
-        dry_run=_dry_run(request) or body.get("dryRun") == ["All"],
-    )

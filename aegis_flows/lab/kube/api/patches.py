@@ -7,7 +7,7 @@ from typing import Any
 import jsonpatch
 
 from aegis_flows.lab.kube.api import strategic
-from aegis_flows.lab.kube.errors import bad_request, rejected, unsupported_patch
+from aegis_flows.lab.kube.errors import bad_request, rejected, unsupported_media_type
 from aegis_flows.lab.kube.objects import Object
 
 JSON_PATCH = "application/json-patch+json"
@@ -19,7 +19,7 @@ def patched(current: Object, media_type: str, body: bytes) -> Object:
     """The object after the patch, as a new value; a 400, 415 or 422 says why it does not apply."""
     kind = media_type.split(";", maxsplit=1)[0].strip()
     if kind not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH):
-        raise unsupported_patch(kind, (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH))
+        raise unsupported_media_type(kind, (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH))
     patch = _decoded(body, list if kind == JSON_PATCH else dict)
     if kind == JSON_PATCH:
         return _json_patched(current, patch)

@@ -46,18 +46,19 @@ def free_for_pod(taken: Collection[int]) -> int:
 
 
 def free(among: range, taken: Collection[int]) -> int:
-    """A port of the range that nobody listens on, from a random place so that two labs seldom meet."""
+    """A port of the range that nobody uses, from a random place so that two labs seldom meet."""
     first = random.randrange(len(among))  # noqa: S311  no secret
     for offset in range(len(among)):
         port = among[(first + offset) % len(among)]
-        if port not in taken and can_listen(port):
+        if port not in taken and can_bind(port, reuse=False):
             return port
     raise OSError(f"no free port from {among.start} to {among.stop - 1}: stop what listens there")
 
 
-def can_listen(port: int) -> bool:
+def can_bind(port: int, *, reuse: bool) -> bool:
+    """Whether a server could listen there; with `reuse`, as most do, even while old connections linger."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: old connections do not matter
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
         try:
             probe.bind((HOST, port))
         except OSError:

@@ -116,7 +116,7 @@ class PodRunner:
         log.info("pod %s: stopped with exit code %s", name(self._pod), await ended)
 
     async def _probe(self, probe: Object) -> None:
-        http, failures = probe.get("httpGet") or {"path": "/"}, 0
+        http, failures = probe["httpGet"], 0
         while True:
             healthy = await probes.answers(self._port, http["path"], probe.get("timeoutSeconds", 1))
             failures = 0 if healthy else failures + 1
@@ -156,10 +156,11 @@ class PodRunner:
 
     def _take_port(self) -> None:
         """The pod keeps its port over restarts, unless another program has taken it meanwhile."""
-        if not self._port or not ports.can_listen(self._port):
+        if not self._port or not ports.can_bind(self._port, reuse=True):
             pods = self._registry.store.all("pods")
             taken = {int(annotations(pod).get(PORT_ANNOTATION, "0")) for pod in pods}
             self._port = ports.free_for_pod(taken)
+            self._see()  # at once, so that no pod that starts beside this one takes the same
 
     def _see(self, **changes: object) -> None:
         self._seen = replace(self._seen, **changes)  # type: ignore[arg-type]  # the fields are Seen's own

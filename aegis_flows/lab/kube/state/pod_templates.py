@@ -27,6 +27,8 @@ def _container(path: str, container: Object) -> Iterator[Cause]:
     for field in ("name", "image"):
         if not container.get(field):
             yield required(f"{path}.{field}")
+    if container.get("readinessProbe") and not container["readinessProbe"].get("httpGet"):
+        yield Cause(f"{path}.readinessProbe", "Forbidden: the lab probes by httpGet alone", "FieldValueForbidden")
     for index, variable in enumerate(container.get("env") or []):
         yield from _variable(f"{path}.env[{index}]", variable)
 
