@@ -46,7 +46,7 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """The settings in force; read once per process."""
     try:
-        return Settings()  # type: ignore[call-arg]  # the required ones come from the environment
+        return Settings()  # the required ones come from the environment
     except ValidationError as error:
         names = [f"AEGIS_{'_'.join(map(str, e['loc'])).upper()} ({e['msg'].lower()})" for e in error.errors()]
         raise BadInput(

@@ -4,8 +4,7 @@ import pytest
 
 from aegis_flows.lab import debian
 
-
-pytest_plugins = ["tests.prefect_server", "tests.running_lab"]
+pytest_plugins = ["tests.prefect_server", "tests.running_lab", "tests.lab.aws_account"]
 
 
 @pytest.fixture(scope="session")

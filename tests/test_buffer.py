@@ -14,7 +14,7 @@ import pytest
 from types_boto3_s3 import S3Client
 
 from aegis_flows import buffer
-from tests.lab.aws_account import Account, account, wait_until  # noqa: F401  # `account` is a fixture
+from tests.lab.aws_account import Account, wait_until
 
 DENY = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*"}]}
@@ -22,12 +22,12 @@ DENY = json.dumps(
 
 
 @pytest.fixture
-def s3(account: Account) -> S3Client:  # noqa: F811  # the fixture
+def s3(account: Account) -> S3Client:
     return account.service.client("s3")
 
 
 @pytest.fixture
-def target(account: Account) -> buffer.Target:  # noqa: F811  # the fixture
+def target(account: Account) -> buffer.Target:
     return buffer.Target(account.identities.bucket, account.identities.key_arn)
 
 

@@ -2,6 +2,7 @@ import shlex
 
 import pytest
 
+from aegis_flows.clients import Clients
 from aegis_flows.operation import Operation, Step, command, dry_run, later, operation, saying_once
 
 SENT: list[str] = []
@@ -9,7 +10,11 @@ SENT: list[str] = []
 
 @operation
 def write(text: str) -> Operation[int]:
-    return Operation(kind="write", shell=command("say", text), run=lambda _: SENT.append(text) or len(SENT))
+    def send(_: Clients) -> int:
+        SENT.append(text)
+        return len(SENT)
+
+    return Operation(kind="write", shell=command("say", text), run=send)
 
 
 @operation

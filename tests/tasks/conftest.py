@@ -5,13 +5,13 @@ import pytest
 
 from aegis_flows.clients import Clients, using
 from aegis_flows.settings import Settings
-from tests.lab.aws_account import Account, account  # noqa: F401  # a fixture
+from tests.lab.aws_account import Account
 
 NOWHERE = "http://127.0.0.1:1/"
 
 
 @pytest.fixture
-def audit_account(account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Account]:  # noqa: F811
+def audit_account(account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Account]:
     """The clients in force are those of the lab's user aegis-flows."""
     who = account.identities
     monkeypatch.setenv("AWS_CONFIG_FILE", str(who.flows_config))

@@ -1,5 +1,6 @@
 """The deployment controller: replica sets for each template, sized step by step."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from aegis_flows.lab.kube.controllers import deployment_status, revisions, rollouts
@@ -64,7 +65,7 @@ class Deployments:
         for one in sets:
             before, size = one["spec"]["replicas"], sizes.get(name(one))
             if size is not None and size != before:
-                self._registry.edit(REPLICA_SETS, one, lambda item, size=size: item["spec"].update(replicas=size))  # type: ignore[misc]  # mypy cannot infer a default's type in a lambda
+                self._registry.edit(REPLICA_SETS, one, functools.partial(_set_replicas, size))
                 word = "up" if size > before else "down"
                 said = f"Scaled {word} replica set {name(one)} from {before} to {size}"
                 events.record(self._registry, deployment, "ScalingReplicaSet", said)
@@ -87,6 +88,10 @@ class Deployments:
 def _bounds(deployment: Object) -> rollouts.Bounds:
     rolling = deployment["spec"]["strategy"].get("rollingUpdate") or {"maxSurge": 1, "maxUnavailable": 0}
     return rollouts.bounds(deployment["spec"]["replicas"], rolling["maxSurge"], rolling["maxUnavailable"])
+
+
+def _set_replicas(size: int, item: Object) -> None:
+    item["spec"]["replicas"] = size
 
 
 def _annotate(item: Object, marks: Mapping[str, str]) -> None:
