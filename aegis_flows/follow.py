@@ -15,7 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 
 from aegis_flows import history, report
-from aegis_flows.errors import BadInput, TooLate
+from aegis_flows.errors import BadInput, Refused, TooLate
 from aegis_flows.ledger import GameDay
 
 DEPLOYMENT = "Game-day/game-day"
@@ -37,6 +37,10 @@ def game_day(drills: Sequence[str], deadline: float, *, dry_run: bool) -> GameDa
         except KeyboardInterrupt:
             _cancel(client, run.id)
             raise
+        ended = client.read_flow_run(run.id)
+    if ended.start_time is None:
+        told = (ended.state.message or ended.state.name) if ended.state else "no state"
+        raise Refused(f"The game-day was not started: {told}.", advice="One runs at a time; see the Prefect UI.")
     return history.game_day(run.id)
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from aegis_flows import faults, guard
 from aegis_flows.clients import clients
-from aegis_flows.errors import AegisError, NotVerified
+from aegis_flows.errors import AegisError, NotVerified, TooLate
 from aegis_flows.faults import Fault
 from aegis_flows.operation import dry_run as dry
 from aegis_flows.operation import later
@@ -23,6 +23,7 @@ from tasks.stamping import fact, stamp, verdict
 from tasks.waiting import wait_until
 
 ALERT = "AegisAuditWriteFailures"
+FALLBACK = "AUDIT_FALLBACK_ENABLED"
 MIGRATION_ENDS = timedelta(minutes=30)
 DENY_DECRYPT = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*"}]}
 
@@ -64,15 +65,30 @@ def audit_backend_fail(
         fact(f"Put back and read back: {fault.what} is {fault.before!r} again")
         _restored(since, playbook)
     except AegisError as error:
+        _sweep()
         return verdict(variant, "broke", str(error))
     return verdict(variant, "held", "Fired, heard, mitigated, and everything is back.")
 
 
 def _backend_steady() -> None:
     """Before the drill: the backend works, the fallback is off, the buffer is empty."""
-    s = settings()
+    _sweep()
     wait_until(_unsteady, until=lambda told: not told, within=timedelta(minutes=2), what="the audit backend is steady")
-    print(f"audit backend of {s.deployment} is steady")
+
+
+def _sweep() -> None:
+    """Pods that stop while the backend fails spill what they hold; where no fallback was enabled, nobody migrates it."""
+    s = settings()
+    bucket, key_id = (kube.env(s.namespace, s.deployment, n) or "" for n in ("AUDIT_S3_BUCKET", "AUDIT_KMS_KEY_ID"))
+    try:
+        within = timedelta(seconds=s.verify_seconds)
+        wait_until(kube.rolled_out, s.namespace, s.deployment, within=within, what="no pod is being replaced")
+    except TooLate as late:
+        print(f"the buffer is not swept: {late}")
+        return
+    spilled = audit.buffered(str(s.audit_buffer)).left
+    if spilled and kube.env(s.namespace, s.deployment, FALLBACK) != "true" and audit.canary(bucket, key_id).usable:
+        audit.move_buffer(str(s.audit_buffer), bucket, key_id)
 
 
 def _unsteady() -> str:
@@ -86,7 +102,7 @@ def _unsteady() -> str:
         return f"{diagnosis.cause} ({diagnosis.evidence})"
     if left := audit.buffered.fn(str(s.audit_buffer)).left:
         return f"{left} audit events lie in the buffer"
-    if kube.env.fn(s.namespace, s.deployment, "AUDIT_FALLBACK_ENABLED") == "true":
+    if kube.env.fn(s.namespace, s.deployment, FALLBACK) == "true":
         return "the fallback is enabled"
     return ""
 

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
 from aegis_flows import approvals, operation
 from aegis_flows.domain import Plan
+from aegis_flows.errors import NotApproved, TooLate
 from aegis_flows.settings import settings
 from tasks import kube, prometheus, runs, slack
 from tasks.waiting import wait_until
@@ -52,12 +53,17 @@ def enable_audit_fallback(
     if dry_run:
         print("\n".join(f"dry run, not sent $ {line}" for line in plan.commands))
         return Completed(name="Dry run", message="Nothing was asked and nothing was written.")
-    _announce(plan)
-    decision = approvals.decide(plan)
-    started = datetime.now(UTC)
-    _schedule_migration(incident)
-    enable.do()
-    _verify(started)
+    try:
+        _announce(plan)
+        decision = approvals.decide(plan)
+        started = datetime.now(UTC)
+        _schedule_migration(incident)
+        enable.do()
+        _verify(started)
+    except NotApproved as no:
+        return Failed(name="Not approved", message=str(no))
+    except TooLate as late:
+        return Failed(name="Not verified", message=f"{late} It is enabled; to take it back: {plan.undo}")
     return Completed(name="Verified", message=f"Events are safe, errors have stopped; approved by {decision.approver}.")
 
 

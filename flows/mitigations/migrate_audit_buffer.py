@@ -12,6 +12,7 @@ from pydantic import Field
 
 from aegis_flows import approvals, operation
 from aegis_flows.domain import BufferCount, Diagnosis, Plan
+from aegis_flows.errors import NotApproved
 from aegis_flows.settings import settings
 from flows.mitigations.enable_audit_fallback import FALLBACK, MIGRATION
 from tasks import audit, kube, prometheus, runs
@@ -45,7 +46,10 @@ def migrate_audit_buffer(
         found = audit.buffered(str(s.audit_buffer))
         print("\n".join(f"dry run, not sent $ {line}" for line in plan.commands))
         return Completed(name="Dry run", message=f"{found.left} events in {found.files} files would be moved.")
-    decision = approvals.inherited(approved_by_run, MIGRATION) if approved_by_run else approvals.decide(plan)
+    try:
+        decision = approvals.inherited(approved_by_run, MIGRATION) if approved_by_run else approvals.decide(plan)
+    except NotApproved as no:
+        return Failed(name="Not approved", message=str(no))
     diagnosis = audit.canary(bucket, key_id)
     if not diagnosis.usable:
         return _try_later(diagnosis, incident, approved_by_run, attempt)

@@ -120,7 +120,6 @@ def test_mitigation_without_effect_restores_nothing(lab: RunningLab) -> None:
         ended = lab.ended(run, within=300)
     finally:
         lab.set_pod_env("AUDIT_FALLBACK_DIR", before)
-        lab.set_pod_env("AUDIT_FALLBACK_ENABLED", "false")
     assert ended.name == "Broke"
     assert _stamps(lab, run) == STAMPS - {"mitigated", "restored"}
 
