@@ -5,7 +5,8 @@ plan has changed meanwhile (its hash differs), the old answer does not fit it an
 """
 
 import json
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -58,12 +59,14 @@ def decide(plan: Plan) -> Decision:
             approver=form.approver.strip(),
             reason=form.reason.strip(),
             channel=form.channel,
-            at=datetime.now(UTC),
+            at=_answered_at(),
             plan_hash=plan.hash,
         )
         _record(plan, decision)
         if not decision.approved:
             raise NotApproved(f"{decision.approver} declined: {decision.reason}")
+        if datetime.now(UTC) - decision.at > timedelta(seconds=settings().approval_seconds):
+            raise NotApproved(f"{decision.approver} agreed at {decision.at:%H:%M} UTC; that is too long ago to act on.")
         return decision
     raise NotApproved(f"Nobody who may approve answered within {ASKS} answers.")
 
@@ -97,13 +100,26 @@ def first_asked(plan: Plan) -> bool:
     return f"{plan.hash}-1" not in (run.empirical_policy.pause_keys or set())
 
 
-def inherited(run_id: UUID, covers: str) -> Decision:
-    """The approval that another run was given for a plan with a command that contains `covers`."""
+def inherited(run_id: UUID, incident: str | None, covers: Iterable[str]) -> Decision:
+    """The approval that a run for the same incident was given for a plan with one of these commands.
+
+    It is good for as long as tries are made; NotApproved when it is older, or never was.
+    """
     with get_client(sync_client=True) as client:
         row = _recorded(client, run_id)
-    if row is None or not row["approved"] or not any(covers in line for line in row["commands"]):
-        raise NotApproved(f"Run {run_id} was not given an approval that covers {covers!r}.")
-    return Decision.model_validate({k: v for k, v in row.items() if k in Decision.model_fields})
+        same = client.read_flow_run(run_id).parameters.get("incident") == incident
+    wanted = tuple(covers)
+    if not (row and same and row["approved"] and any(c in line for c in wanted for line in row["commands"])):
+        raise NotApproved(f"Run {run_id} was not given an approval that covers this.")
+    decision = Decision.model_validate({k: v for k, v in row.items() if k in Decision.model_fields})
+    good_for = timedelta(seconds=settings().approval_seconds + settings().migration_tries * _between_tries())
+    if datetime.now(UTC) - decision.at > good_for:
+        raise NotApproved(f"The approval of run {run_id} is older than {good_for}.")
+    return decision
+
+
+def _between_tries() -> float:
+    return settings().migration_delay_seconds + settings().verify_seconds
 
 
 def answer(run_id: UUID, decision: Literal["approve", "decline"], approver: str, reason: str, channel: str) -> str:
@@ -152,8 +168,16 @@ def _ask(plan: Plan, key: str) -> ApprovalForm:
 
 def _expiry() -> datetime:
     """Counted from the run's first start, so that neither a restart nor a bad answer prolongs it."""
-    started = runtime.flow_run.scheduled_start_time or datetime.now(UTC)
-    return datetime.fromtimestamp(started.timestamp() + settings().approval_seconds, UTC)
+    with get_client(sync_client=True) as client:
+        started = client.read_flow_run(UUID(str(runtime.flow_run.id))).start_time
+    return (started or datetime.now(UTC)) + timedelta(seconds=settings().approval_seconds)
+
+
+def _answered_at() -> datetime:
+    """When the run was resumed last, by Prefect's clock."""
+    with get_client(sync_client=True) as client:
+        states = client.read_flow_run_states(UUID(str(runtime.flow_run.id)))
+    return max((s.timestamp for s in states if s.name == "Resuming"), default=datetime.now(UTC))
 
 
 def _record(plan: Plan, decision: Decision) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -46,11 +47,9 @@ class Target:
 
 def batches(folder: Path) -> Iterator[Batch]:
     """Every batch in the buffer, in no order, without holding them all. What is being written (`.tmp`) is passed by."""
-    for root, _, _ in os.walk(folder / "audit"):
-        with os.scandir(root) as entries:
-            for entry in entries:
-                if entry.name.endswith(".jsonl") and (batch := _named(folder, Path(entry.path))):
-                    yield batch
+    for path in _files(folder / "audit"):
+        if path.suffix == ".jsonl" and (batch := _named(folder, path)):
+            yield batch
 
 
 def count(folder: Path) -> BufferCount:
@@ -75,6 +74,16 @@ def move(folder: Path, s3: "S3Client", target: Target, workers: int = 16) -> Buf
             if total.left:
                 break
     return total
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """A folder's names are read as they are asked for, never all at once."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(Path(entry.path))
+            else:
+                yield Path(entry.path)
 
 
 def _named(folder: Path, path: Path) -> Batch | None:

@@ -30,9 +30,17 @@ class Clients:
 
     @cached_property
     def _kubernetes(self) -> Any:
-        from kubernetes import config
+        from kubernetes import client, config
 
-        return config.new_client_from_config()
+        class Impatient(client.ApiClient):  # type: ignore[misc]  # the client has no types
+            """Without a limit of its own a request to a hung API server would wait for ever."""
+
+            def request(self, *args: Any, _request_timeout: Any = None, **kwargs: Any) -> Any:
+                return super().request(*args, _request_timeout=_request_timeout or TIMEOUT, **kwargs)
+
+        found = client.Configuration()
+        config.load_config(client_configuration=found)
+        return Impatient(found)
 
     @cached_property
     def apps(self) -> Any:
@@ -56,31 +64,31 @@ class Clients:
     def iam(self) -> IAMClient:
         return self._aws.client("iam", config=_aws_config())
 
-    def _as_audit_role(self) -> boto3.Session:
-        """A fresh session under the service's own role: what it may not do, the canary may not do."""
-        import boto3
-
-        answer = self._aws.client("sts", config=_aws_config()).assume_role(
-            RoleArn=self.settings.audit_role_arn, RoleSessionName="aegis-flows"
-        )["Credentials"]
-        return boto3.Session(
-            aws_access_key_id=answer["AccessKeyId"],
-            aws_secret_access_key=answer["SecretAccessKey"],
-            aws_session_token=answer["SessionToken"],
-            region_name=self._aws.region_name,
-        )
-
     @cached_property
-    def _audit(self) -> boto3.Session:
-        return self._as_audit_role()
+    def audit_role(self) -> boto3.Session:
+        """The service's own role: what it may not do, the canary may not do. Renews itself in a long migration."""
+        import boto3
+        import botocore.session
+        from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+        ours = self._aws._session  # noqa: SLF001  # botocore's own assume-role provider is built from the same parts
+        fetcher = AssumeRoleCredentialFetcher(
+            ours.create_client,
+            ours.get_credentials(),
+            self.settings.audit_role_arn,
+            extra_args={"RoleSessionName": "aegis-flows"},
+        )
+        session = botocore.session.get_session()
+        session._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # noqa: SLF001
+        return boto3.Session(botocore_session=session, region_name=self._aws.region_name)
 
     @cached_property
     def audit_s3(self) -> S3Client:
-        return self._audit.client("s3", config=_aws_config())
+        return self.audit_role.client("s3", config=_aws_config())
 
     @cached_property
     def audit_kms(self) -> KMSClient:
-        return self._audit.client("kms", config=_aws_config())
+        return self.audit_role.client("kms", config=_aws_config())
 
     def _http(self, base_url: object, **headers: str) -> httpx.Client:
         import httpx
@@ -119,6 +127,17 @@ class Clients:
             timeout=int(TIMEOUT),
             retry_handlers=[RateLimitErrorRetryHandler(max_retry_count=2)],
         )
+
+    @cached_property
+    def slack_bot_id(self) -> str:
+        """Whose messages are ours."""
+        return str(self.slack.auth_test()["bot_id"])
+
+    @cached_property
+    def slack_channels(self) -> dict[str, str]:
+        """Name to id of every channel that the bot can see."""
+        pages = self.slack.conversations_list(limit=200)
+        return {channel["name"]: channel["id"] for page in pages for channel in page["channels"]}
 
 
 def _aws_config() -> Any:

@@ -58,6 +58,7 @@ class Cause(StrEnum):
     encrypt_denied = "KMS data key denied"
     endpoint_down = "S3 or KMS endpoint down"
     corrupted = "what was read back differs from what was written"
+    role_denied = "the audit role may not be assumed by us"
     unknown = "unknown"
 
 
@@ -100,13 +101,6 @@ class Decision(Value):
 
 
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
-
-
-class Outcome(Value):
-    """How a playbook ended, in one word and one sentence."""
-
-    kind: Literal["mitigated", "unmitigated", "nothing to do"]
-    summary: str
 
 
 class BufferCount(Value):

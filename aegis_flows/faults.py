@@ -11,12 +11,15 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from prefect import runtime
+from prefect.client.orchestration import get_client
+from prefect.states import Cancelled, Crashed, Scheduled
+from pydantic import AwareDatetime
 
 from aegis_flows import guard, journal
 from aegis_flows.clients import clients
 from aegis_flows.domain import Value
 from aegis_flows.errors import Conflict, NotVerified, Refused
-from aegis_flows.operation import Step
+from aegis_flows.operation import Step, command, compact
 
 UNDO = "Undo faults/undo-faults"
 
@@ -32,6 +35,7 @@ class Fault(Value):
     undo: Step
     before: Any
     injected: Any
+    until: AwareDatetime | None = None
 
 
 def fault(what: str, read: Step, write: Callable[[Any], Step], broken: Any) -> Fault:
@@ -57,23 +61,19 @@ def fault(what: str, read: Step, write: Callable[[Any], Step], broken: Any) -> F
 def staged(given: Fault, deadline: timedelta) -> Iterator[None]:
     """Break on entry, put back on exit. The undo is durable and scheduled before the fault is injected."""
     guard.prove_staging()
-    guard.no_open_fault()
     at = datetime.now(UTC) + deadline
-    entry = given.model_dump(mode="json") | {
-        "undo by hand": given.undo.shell,
-        "undone at the latest": at.isoformat(),
-    }
+    planned = given.model_copy(update={"until": at})
+    journal.add(clients(), given.id, planned.model_dump(mode="json") | {"undo by hand": given.undo.shell})
     switch: UUID | None = None
     try:
-        journal.add(clients(), given.id, entry)
-        switch = _schedule_undo(given.id, at)
+        switch = schedule_undo(given.id, at, key=f"undo:{given.id}")
         given.inject.do()
         _read_back(given, given.injected, "injected")
         yield
     finally:
         restore(given)
         if switch:
-            _call_off(switch)
+            call_off(switch)
 
 
 def restore(given: Fault) -> Literal["put back", "was back already"]:
@@ -92,16 +92,22 @@ def restore(given: Fault) -> Literal["put back", "was back already"]:
     return "put back" if now == given.injected else "was back already"
 
 
-def give_up(given: Fault) -> None:
-    """Its deadline has passed, so what should have put it back is dead or hangs: end those runs as crashed."""
-    from prefect.client.orchestration import get_client
-    from prefect.states import Crashed
+def abandoned(given: Fault) -> bool:
+    """Whether nobody is left who would put it back: its deadline has passed, or one of its runs has ended."""
+    if given.until is None or given.until <= datetime.now(UTC):
+        return True
+    with get_client(sync_client=True) as client:
+        states = [client.read_flow_run(run_id).state for run_id in given.runs]
+    return any(state is not None and state.is_final() for state in states)
 
+
+def give_up(given: Fault) -> None:
+    """What should have put it back is dead or hangs: end those runs as crashed, so that the next drill can begin."""
     with get_client(sync_client=True) as client:
         for run_id in given.runs:
             state = client.read_flow_run(run_id).state
             if state and not state.is_final():
-                client.set_flow_run_state(run_id, Crashed(message=f"{given.what} was put back for it at the deadline."))
+                client.set_flow_run_state(run_id, Crashed(message=f"{given.what} was put back for it."))
 
 
 def open_faults() -> list[Fault]:
@@ -114,28 +120,23 @@ def _read_back(given: Fault, wanted: Any, verb: str) -> None:
         raise NotVerified(f"{given.what} was not {verb}: it reads {now!r}.", advice=f"See: {given.read.shell}")
 
 
-def _schedule_undo(fault_id: str, at: datetime) -> UUID:
-    """The dead man's switch: a run that puts this fault back at the deadline, whatever has died by then."""
-    from prefect.client.orchestration import get_client
-    from prefect.states import Scheduled
-
+def schedule_undo(fault_id: str, at: datetime, key: str) -> UUID:
+    """The dead man's switch: a run that puts this fault back then, whatever has died by then."""
+    words = ("prefect", "deployment", "run", UNDO, "--param", f"only={compact(fault_id)}", "--start-at")
+    print(f"write $ {command(*words, at.isoformat(timespec='seconds'))}")
     with get_client(sync_client=True) as client:
-        deployment = client.read_deployment_by_name(UNDO)
-        run = client.create_flow_run_from_deployment(
-            deployment.id,
+        return client.create_flow_run_from_deployment(
+            client.read_deployment_by_name(UNDO).id,
             parameters={"only": fault_id},
             state=Scheduled(scheduled_time=at),
-            idempotency_key=f"undo:{fault_id}",
+            idempotency_key=key,
             tags=["undo", f"fault:{fault_id}"],
-            name=f"at the deadline: {fault_id}",
-        )
-    print(f"undo of {fault_id} is scheduled for {at:%H:%M:%S} UTC")
-    return run.id
+            name=f"undo {fault_id} at {at:%H:%M:%S}",
+        ).id
 
 
-def _call_off(run_id: UUID) -> None:
-    from prefect.client.orchestration import get_client
-    from prefect.states import Cancelled
-
+def call_off(run_id: UUID) -> None:
+    """The scheduled undo is not needed any more."""
+    print(f"write $ {command('prefect', 'flow-run', 'cancel', str(run_id))}")
     with get_client(sync_client=True) as client:
-        client.set_flow_run_state(run_id, Cancelled(message="The exercise has put everything back itself."), force=True)
+        client.set_flow_run_state(run_id, Cancelled(message="Everything has been put back already."), force=True)

@@ -30,7 +30,8 @@ def no_open_fault() -> None:
     if entries := journal.read(clients()):
         raise Refused(
             f"A drill's fault is still open: {', '.join(entries)}.",
-            advice=f"See configmap {journal.NAME}; put it back with: prefect deployment run 'Undo faults/undo-faults'.",
+            advice=f"See configmap {journal.NAME}. Put it back with: "
+            "prefect deployment run 'Undo faults/undo-faults' --param only=ID",
         )
 
 

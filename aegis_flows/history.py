@@ -30,6 +30,8 @@ GAME_DAY = "Game-day"
 EXERCISE = "Exercise: "
 PAGE = 200
 WRITE = "write $ "
+WORTH_SHOWING = 0.3
+"""Seconds from which a question has a bar of its own in the timeline."""
 
 EPOCH = datetime.min.replace(tzinfo=UTC)
 
@@ -123,8 +125,14 @@ def _spans(client: SyncPrefectClient, runs: list[FlowRun]) -> dict[str, tuple[Sp
                 offset=offset,
             )
         )
-        lanes[lane] += [_span(t) for t in tasks if t.start_time] or ([_span(run)] if run.start_time else [])
+        lanes[lane] += [_span(t) for t in tasks if _shows(t)] or ([_span(run)] if run.start_time else [])
     return {lane: tuple(spans) for lane, spans in lanes.items()}
+
+
+def _shows(task: TaskRun) -> bool:
+    """Writes always; of questions only those that took a while."""
+    long = task.total_run_time.total_seconds() >= WORTH_SHOWING
+    return task.start_time is not None and (long or "write" in task.tags)
 
 
 def _span(run: FlowRun | TaskRun) -> Span:

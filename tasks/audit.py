@@ -52,7 +52,7 @@ def move_buffer(folder: str, bucket: str, key_id: str) -> Operation[BufferCount]
         kind="write",
         shell=command(
             *AS_ROLE, "s3", "mv", "--recursive", f"{folder}/audit", f"s3://{bucket}/audit",
-            "--sse", "aws:kms", "--sse-kms-key-id", key_id, "--checksum-algorithm", "SHA256",
+            "--exclude", "*", "--include", "*.jsonl", "--sse", "aws:kms", "--sse-kms-key-id", key_id,
         ),
         run=lambda c: buffer.move(Path(folder), c.audit_s3, buffer.Target(bucket, key_id)),
     )  # fmt: skip
@@ -61,7 +61,7 @@ def move_buffer(folder: str, bucket: str, key_id: str) -> Operation[BufferCount]
 def _diagnose(c: Clients, bucket: str, key_id: str, name: str) -> Diagnosis:
     body = hashlib.sha256(name.encode()).digest()
     steps: list[tuple[str, Callable[[], Any]]] = [
-        ("assume role", lambda: c.audit_s3),
+        ("sts:AssumeRole", lambda: _assume(c)),
         ("kms:GenerateDataKey", lambda: _data_key(c, key_id)),
         ("kms:Decrypt", lambda: c.audit_kms.decrypt(CiphertextBlob=_data_key(c, key_id), KeyId=key_id)),
         ("s3:PutObject", lambda: _put(c, bucket, key_id, name, body)),
@@ -104,6 +104,8 @@ def cause_of(step: str, error: Exception) -> Cause:
         return by_code[bare]
     if bare not in {"AccessDenied", "AccessDeniedException", "403"}:
         return Cause.unknown
+    if step == "sts:AssumeRole":
+        return Cause.role_denied
     message = str(error)
     if "kms:Decrypt" in (step, message) or "kms:Decrypt" in message:
         return Cause.decrypt_denied
@@ -128,6 +130,12 @@ def _bucket_first(c: Clients, bucket: str, found: Cause) -> Cause:
         code = getattr(error, "response", {}).get("Error", {}).get("Code")
         return Cause.no_such_bucket if code in {"404", "NoSuchBucket"} else found
     return found
+
+
+def _assume(c: Clients) -> None:
+    credentials = c.audit_role.get_credentials()
+    assert credentials is not None
+    credentials.get_frozen_credentials()
 
 
 def _data_key(c: Clients, key_id: str) -> bytes:

@@ -1,7 +1,9 @@
 """Kubernetes: the service's Deployment, its pods and their logs."""
 
+from http import HTTPStatus
 from typing import Any
 
+from aegis_flows.errors import BadInput
 from aegis_flows.operation import Operation, command, compact, operation
 from tasks.kinds import action, probe
 
@@ -9,11 +11,12 @@ from tasks.kinds import action, probe
 @probe("env {name} of {deployment}")
 @operation
 def env(namespace: str, deployment: str, name: str) -> Operation[str | None]:
-    """The value of a container's environment variable in the Deployment, None where it is not set."""
-    path = f"{{.spec.template.spec.containers[0].env[?(@.name=={compact(name)})].value}}"
+    """The value of an environment variable of the container named like its Deployment, None where it is not set."""
+    container = f"containers[?(@.name=={compact(deployment)})]"
+    path = f"{{.spec.template.spec.{container}.env[?(@.name=={compact(name)})].value}}"
     return Operation(
         shell=command("kubectl", "-n", namespace, "get", f"deployment/{deployment}", "-o", f"jsonpath={path}"),
-        run=lambda c: _env_of(c.apps.read_namespaced_deployment(deployment, namespace), name),
+        run=lambda c: _env_of(c.apps.read_namespaced_deployment(deployment, namespace), deployment, name),
     )
 
 
@@ -41,10 +44,21 @@ def set_env(namespace: str, deployment: str, name: str, value: str | None) -> Op
 @probe("is the rollout of {deployment} done?")
 @operation
 def rolled_out(namespace: str, deployment: str) -> Operation[bool]:
-    """Whether every replica runs the newest template and is available."""
+    """Whether every replica runs the newest template and is available, and every old pod has ended.
+
+    A pod that ends may still spill what it holds, so "replaced" is not enough.
+    """
+    selector = f"app={deployment}"
+    status = command("kubectl", "-n", namespace, "rollout", "status", f"deployment/{deployment}", "--watch=false")
     return Operation(
-        shell=command("kubectl", "-n", namespace, "rollout", "status", f"deployment/{deployment}", "--watch=false"),
-        run=lambda c: _rolled_out(c.apps.read_namespaced_deployment(deployment, namespace)),
+        shell=f"{status} && {command('kubectl', '-n', namespace, 'get', 'pods', '-l', selector)}",
+        run=lambda c: (
+            _rolled_out(c.apps.read_namespaced_deployment(deployment, namespace))
+            and not any(
+                pod.metadata.deletion_timestamp
+                for pod in c.core.list_namespaced_pod(namespace, label_selector=selector).items
+            )
+        ),
     )
 
 
@@ -65,9 +79,11 @@ def logs(namespace: str, deployment: str, containing: str, tail: int = 400) -> O
     )
 
 
-def _env_of(deployment: Any, name: str) -> str | None:
-    found = (e.value for e in deployment.spec.template.spec.containers[0].env or [] if e.name == name)
-    return next(found, None)
+def _env_of(deployment: Any, container: str, name: str) -> str | None:
+    containers = [c for c in deployment.spec.template.spec.containers if c.name == container]
+    if not containers:
+        raise BadInput(f"Deployment {container} has no container of that name.", advice="Set AEGIS_DEPLOYMENT.")
+    return next((e.value for e in containers[0].env or [] if e.name == name), None)
 
 
 def _rolled_out(deployment: Any) -> bool:
@@ -79,6 +95,13 @@ def _rolled_out(deployment: Any) -> bool:
 
 
 def _log(core: Any, pod: str, namespace: str, tail: int) -> str:
-    # client 36 answers str(bytes) unless it is told not to read the content itself
-    answer = core.read_namespaced_pod_log(pod, namespace, tail_lines=tail, _preload_content=False)
+    from kubernetes.client import ApiException
+
+    try:
+        # client 36 answers str(bytes) unless it is told not to read the content itself
+        answer = core.read_namespaced_pod_log(pod, namespace, tail_lines=tail, _preload_content=False)
+    except ApiException as error:
+        if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST):
+            return ""  # gone since it was listed, or its container has not started yet
+        raise
     return str(answer.data.decode(errors="replace"))

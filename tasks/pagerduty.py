@@ -1,7 +1,10 @@
 """PagerDuty's REST API: find, acknowledge, annotate an incident, and read who did what."""
 
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
+
+import httpx
 
 from aegis_flows.operation import Operation, command, compact, operation
 from tasks.kinds import action, probe
@@ -76,6 +79,19 @@ def first_acknowledgement(incident_id: str) -> Operation[dict[str, Any] | None]:
             c.pagerduty.get(f"incidents/{incident_id}/log_entries", params={"limit": 100}).raise_for_status().json()
         ),
     )
+
+
+@probe("who is {agent_id}?")
+@operation
+def email_of(agent_id: str) -> Operation[str]:
+    """The e-mail address of a user; an empty one for what is no user."""
+    return Operation(shell=_line(f"users/{agent_id}"), run=lambda c: _email(c.pagerduty.get(f"users/{agent_id}")))
+
+
+def _email(answer: httpx.Response) -> str:
+    if answer.status_code == HTTPStatus.NOT_FOUND:
+        return ""
+    return str(answer.raise_for_status().json()["user"]["email"])
 
 
 def _first(answer: dict[str, Any]) -> dict[str, Any] | None:

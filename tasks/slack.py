@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aegis_flows.clients import Clients
+from aegis_flows.errors import BadInput
 from aegis_flows.operation import Operation, command, compact, operation
 from tasks.kinds import action, probe
 
@@ -25,7 +26,10 @@ def post(channel: str, text: str) -> Operation[str | None]:
 @probe("messages about {containing} in {channel}")
 @operation
 def messages(channel: str, containing: str, since: datetime) -> Operation[list[dict[str, Any]]]:
-    """Messages since then that contain a text anywhere, oldest first, each with `ts` and `channel_id`."""
+    """What others have said since then that contains a text anywhere, oldest first, with `ts` and `channel_id`.
+
+    Our own messages are left out: that we wrote about an alert does not prove that the alert arrived.
+    """
     return Operation(
         shell=f'{CURL} "$AEGIS_SLACK_URL"conversations.history {command("-d", f"oldest={since.timestamp():.6f}")}',
         run=lambda c: _messages(c, channel, containing, since),
@@ -38,11 +42,9 @@ def said_at(message: dict[str, Any]) -> datetime:
 
 
 def _messages(c: Clients, channel: str, containing: str, since: datetime) -> list[dict[str, Any]]:
-    found = next(
-        ch["id"]
-        for page in c.slack.conversations_list(limit=200)
-        for ch in page["channels"]
-        if ch["name"] == channel.lstrip("#")
-    )
+    found = c.slack_channels.get(channel.lstrip("#"))
+    if found is None:
+        raise BadInput(f"Slack has no channel {channel} that the bot can see.", advice="Invite it.")
     history = c.slack.conversations_history(channel=found, oldest=f"{since.timestamp():.6f}", limit=200)["messages"]
-    return [m | {"channel_id": found} for m in reversed(history) if containing in compact(m)]
+    others = (m for m in reversed(history) if m.get("bot_id") != c.slack_bot_id)
+    return [m | {"channel_id": found} for m in others if containing in compact(m)]

@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from aegis_flows.errors import TooLate
 from aegis_flows.operation import saying_once
+from aegis_flows.passing import passes
 
 R = TypeVar("R")
 EVERY = timedelta(milliseconds=500)
@@ -21,14 +22,14 @@ def wait_until(
     within: timedelta,
     until: Callable[[R], bool] = bool,
     what: str,
-    unless: Callable[[], bool] = lambda: False,
+    every: timedelta = EVERY,
 ) -> R:
-    """The probe's first answer that satisfies `until`; None never does.
+    """The probe's first answer that satisfies `until` (None never does); TooLate after `within`.
 
-    TooLate after `within`, or at once when `unless` comes true.
+    A failure that passes by itself (no answer, busy) is no answer yet; any other ends the wait.
     """
-    ask = cast("Callable[..., R]", getattr(probe, "fn", probe))
-    return _wait.with_options(task_run_name=f"wait until {what}")(ask, args, within, until, what, unless)
+    ask = cast("Callable[..., R | None]", getattr(probe, "fn", probe))
+    return _wait.with_options(task_run_name=f"wait until {what}")(ask, args, within, until, what, every)
 
 
 @task(cache_policy=NO_CACHE)
@@ -38,20 +39,26 @@ def _wait(
     within: timedelta,
     until: Callable[[R], bool],
     what: str,
-    unless: Callable[[], bool],
+    every: timedelta,
 ) -> R:
     print(f"waits until {what}")
     deadline = time.monotonic() + within.total_seconds()
+    last: object = None
     with saying_once():
         while True:
-            ended = unless()
-            answer = ask(*args)
-            if answer is not None and until(answer):
-                return answer
-            if ended or time.monotonic() > deadline:
-                reason = "what could bring it about has ended" if ended else f"not within {within}"
-                raise TooLate(f"{what}: {reason}; the last answer was {_short(answer)}.")
-            time.sleep(EVERY.total_seconds())
+            try:
+                answer = ask(*args)
+            except Exception as error:
+                if not passes(error):
+                    raise
+                last = error
+            else:
+                if answer is not None and until(answer):
+                    return answer
+                last = answer
+            if time.monotonic() > deadline:
+                raise TooLate(f"{what}: not within {within}; the last answer was {_short(last)}.")
+            time.sleep(every.total_seconds())
 
 
 def _short(answer: object, most: int = 200) -> str:

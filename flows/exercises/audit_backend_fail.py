@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from prefect import flow, runtime
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.states import Completed
 from pydantic import Field
 
 from aegis_flows import faults, guard
@@ -23,7 +24,7 @@ from tasks.stamping import fact, stamp, verdict
 from tasks.waiting import wait_until
 
 ALERT = "AegisAuditWriteFailures"
-FALLBACK = "AUDIT_FALLBACK_ENABLED"
+FALLBACK, BACKEND = "AUDIT_FALLBACK_ENABLED", ("AUDIT_S3_BUCKET", "AUDIT_KMS_KEY_ID")
 MIGRATION_ENDS = timedelta(minutes=30)
 DENY_DECRYPT = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*"}]}
 
@@ -47,17 +48,14 @@ def audit_backend_fail(
         dry_run: Show what would be broken and how it is put back; break nothing.
 
     """
+    if dry_run:
+        return _rehearse(variant)
     try:
         watching.steady_state()
         _backend_steady()
         fault = _fault(variant)
     except AegisError as error:
         return verdict(variant, "invalid", str(error))
-    if dry_run:
-        with dry():
-            fault.inject.do()
-            fault.undo.do()
-        return verdict(variant, "invalid", "A dry run breaks nothing and so proves nothing.")
     try:
         with faults.staged(fault, timedelta(minutes=deadline_minutes)):
             since = _injected(fault)
@@ -70,16 +68,27 @@ def audit_backend_fail(
     return verdict(variant, "held", "Fired, heard, mitigated, and everything is back.")
 
 
+def _rehearse(variant: Variant) -> State[str]:
+    """The same way, without a write; breaks nothing and so proves nothing."""
+    with dry():
+        watching.steady_state()
+        fault = _fault(variant)
+        fault.inject.do()
+        fault.undo.do()
+    verdict(variant, "invalid", "A dry run breaks nothing and so proves nothing.")
+    return Completed(name="Dry run", message="Nothing was broken.")
+
+
 def _backend_steady() -> None:
     """Before the drill: the backend works, the fallback is off, the buffer is empty."""
     _sweep()
-    wait_until(_unsteady, until=lambda told: not told, within=timedelta(minutes=2), what="the audit backend is steady")
+    wait_until(_unsteady, until=lambda told: not told, within=watching.STEADY, what="the audit backend is steady")
 
 
 def _sweep() -> None:
-    """Pods that stop while the backend fails spill what they hold; where no fallback was enabled, nobody migrates it."""
+    """Pods that stop while the backend fails spill what they hold; without a fallback nobody migrates it."""
     s = settings()
-    bucket, key_id = (kube.env(s.namespace, s.deployment, n) or "" for n in ("AUDIT_S3_BUCKET", "AUDIT_KMS_KEY_ID"))
+    bucket, key_id = (kube.env(s.namespace, s.deployment, name) or "" for name in BACKEND)
     try:
         within = timedelta(seconds=s.verify_seconds)
         wait_until(kube.rolled_out, s.namespace, s.deployment, within=within, what="no pod is being replaced")
@@ -94,10 +103,7 @@ def _sweep() -> None:
 def _unsteady() -> str:
     """What is not as it should be, empty when all is well."""
     s = settings()
-    diagnosis = audit.canary.fn(
-        kube.env.fn(s.namespace, s.deployment, "AUDIT_S3_BUCKET") or "",
-        kube.env.fn(s.namespace, s.deployment, "AUDIT_KMS_KEY_ID") or "",
-    )
+    diagnosis = audit.canary.fn(*(kube.env.fn(s.namespace, s.deployment, name) or "" for name in BACKEND))
     if not diagnosis.usable:
         return f"{diagnosis.cause} ({diagnosis.evidence})"
     if left := audit.buffered.fn(str(s.audit_buffer)).left:

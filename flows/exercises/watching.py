@@ -16,21 +16,23 @@ from tasks.waiting import wait_until
 
 NOTICE = timedelta(minutes=10)
 """How long an alert may take to fire and to reach people: its own `for`, the grouping, and some."""
+STEADY = timedelta(minutes=2)
+"""How long an earlier drill may take to quieten down."""
 SECOND = timedelta(seconds=1)
 
 
-def steady_state(within: timedelta = timedelta(minutes=2)) -> None:
+def steady_state() -> None:
     """No critical alert fires, no incident is open, the service is healthy; and the target is staging."""
     print(f"target: {guard.prove_staging()}")
     guard.no_open_fault()
     wait_until(
         alertmanager.firing,
         until=lambda alerts: not alertmanager.critical(alerts),
-        within=within,
+        within=STEADY,
         what="no critical alert fires before the drill",
     )
-    wait_until(pagerduty.open_incidents, until=lambda i: not i, within=within, what="no incident is open")
-    wait_until(service.health, until=lambda h: h.get("status") == "ok", within=within, what="the service is healthy")
+    wait_until(pagerduty.open_incidents, until=lambda i: not i, within=STEADY, what="no incident is open")
+    wait_until(service.health, until=lambda h: h.get("status") == "ok", within=STEADY, what="the service is healthy")
 
 
 def fires(alertname: str, since: datetime) -> Stamp:
@@ -85,10 +87,12 @@ def routed(alertname: str, since: datetime) -> FlowRun:
     return run
 
 
-def reaches_slack(alertname: str, since: datetime, channel: str | None = None) -> None:
+def reaches_slack(alertname: str, since: datetime) -> None:
     """Alertmanager's message, read back from Slack; an accepted request counts for nothing."""
-    where = channel or settings().slack_channel
-    [message, *_] = wait_until(slack.messages, where, alertname, since, within=NOTICE, what=f"{where} shows the alert")
+    where = settings().slack_channel
+    [message, *_] = wait_until(
+        slack.messages, where, alertname, since, within=NOTICE, what=f"{where} shows the alert", every=2 * SECOND
+    )
     stamp(
         Stamp(
             name=StampName.slack_seen,
@@ -128,7 +132,7 @@ def acknowledged(incident_id: str) -> None:
         pagerduty.first_acknowledgement, incident_id, within=NOTICE, what="somebody acknowledges the incident"
     )
     agent = entry.get("agent") or {}
-    automation = agent.get("summary") == "Aegis automation" or agent.get("type", "").startswith("service")
+    person = "user" in agent.get("type", "") and pagerduty.email_of(agent["id"]) != settings().pagerduty_from
     stamp(
         Stamp(
             name=StampName.acknowledged,
@@ -136,7 +140,7 @@ def acknowledged(incident_id: str) -> None:
             source="pagerduty",
             evidence=f"log entry {entry['id']}",
             detail=f"by {agent.get('summary', 'unknown')}",
-            by="automation" if automation else "person",
+            by="person" if person else "automation",
             resolution=SECOND,
         )
     )

@@ -1,5 +1,7 @@
 """AegisAuditWriteFailures: audit events cannot be written. SRE and Compliance."""
 
+import re
+from collections import Counter
 from datetime import timedelta
 
 from prefect import flow
@@ -7,8 +9,8 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Completed, Failed
 
 from aegis_flows import operation
-from aegis_flows.domain import Diagnosis, Incident
-from aegis_flows.errors import TooLate
+from aegis_flows.domain import Cause, Diagnosis, Incident
+from aegis_flows.errors import AegisError, TooLate
 from aegis_flows.settings import settings
 from aegis_flows.timeline import Timeline
 from tasks import alertmanager, audit, kube, pagerduty, prometheus, runs, slack
@@ -32,45 +34,56 @@ def aegis_audit_write_failures(
     """
     with operation.dry_run(dry_run):
         timeline = Timeline()
-        page = _acknowledge(incident, timeline)
-        diagnosis = _diagnose(timeline)
-        if diagnosis.usable:
-            return _finish(page, timeline, Completed(name="Nothing to do", message=_healthy(diagnosis)))
-        if dry_run:
-            return Completed(name="Dry run", message=f"Would propose the fallback: {diagnosis.cause}.")
-        mitigation = _propose(incident, diagnosis, timeline)
-        return _finish(page, timeline, _judge(mitigation, timeline))
+        page = timeline.tried("acknowledge in PagerDuty", _acknowledge, incident, timeline)
+        timeline.tried("read the audit writer's errors and logs", _errors, timeline)
+        try:
+            state = _cure(incident, _diagnose(timeline), timeline, dry_run=dry_run)
+        except AegisError as error:
+            state = Failed(name="Unmitigated", message=str(error))
+        return _finish(page, timeline, state)
 
 
-def _acknowledge(incident: Incident, timeline: Timeline) -> str | None:
+def _acknowledge(incident: Incident, timeline: Timeline) -> str:
     """1. Acknowledge. PagerDuty may open the incident a moment after we start; a resolved one is left alone."""
     timeline.add(incident.starts_at, f"{ALERT} began to fire.")
-    try:
-        found = wait_until(
-            pagerduty.incident, incident.dedup_key, within=timedelta(seconds=30), what="PagerDuty has the incident"
-        )
-    except TooLate as late:
-        timeline.now(f"Not acknowledged, there is no incident to acknowledge: {late}")
-        return None
+    found = wait_until(
+        pagerduty.incident, incident.dedup_key, within=timedelta(seconds=30), what="PagerDuty has the incident"
+    )
     if found["status"] == "triggered":
         pagerduty.acknowledge(found["id"])
         timeline.now("Acknowledged in PagerDuty by automation.")
     return str(found["id"])
 
 
-def _diagnose(timeline: Timeline) -> Diagnosis:
-    """2. The audit writer's logs and errors. 3. S3 and KMS, by a canary under the service's own role."""
+def _errors(timeline: Timeline) -> None:
+    """2. The write-error metric and the audit writer's logs; of a log line only its codes, never the rest."""
     s = settings()
     errors = prometheus.value(f'sum(increase(aegis_audit_write_errors_total{{namespace="{s.namespace}"}}[5m]))')
-    lines = kube.logs(s.namespace, s.deployment, "audit:")
-    timeline.now(
-        f"{errors or 0:.0f} audit write errors in the last 5 minutes; last log line: {(lines or ['none'])[-1]}"
-    )
-    bucket = kube.env(s.namespace, s.deployment, "AUDIT_S3_BUCKET") or ""
-    key_id = kube.env(s.namespace, s.deployment, "AUDIT_KMS_KEY_ID") or ""
+    lines = kube.logs(s.namespace, s.deployment, "audit: write failed")
+    codes = Counter(code for line in lines for code in re.findall(r"\bcode=([\w.]+)", line))
+    told = ", ".join(f"{code} {n} times" for code, n in codes.most_common()) or "no failed write"
+    timeline.now(f"{errors or 0:.0f} audit write errors in the last 5 minutes; the writer's logs say {told}.")
+
+
+def _diagnose(timeline: Timeline) -> Diagnosis:
+    """3. S3 and KMS, by a canary under the service's own role and through its own configuration."""
+    s = settings()
+    bucket, key_id = (kube.env(s.namespace, s.deployment, n) or "" for n in ("AUDIT_S3_BUCKET", "AUDIT_KMS_KEY_ID"))
     diagnosis = audit.canary(bucket, key_id)
     timeline.now(f"Canary through bucket {bucket}: {diagnosis.cause}. {diagnosis.evidence}.")
     return diagnosis
+
+
+def _cure(incident: Incident, diagnosis: Diagnosis, timeline: Timeline, *, dry_run: bool) -> State[str]:
+    if diagnosis.usable:
+        healthy = f"A canary through bucket {diagnosis.bucket} works now, so no fallback is proposed. Watch the alert."
+        return Completed(name="Nothing to do", message=healthy)
+    if diagnosis.cause is Cause.role_denied:
+        ours = f"We may not look: {diagnosis.evidence}. Let the worker's identity assume AEGIS_AUDIT_ROLE_ARN."
+        return Failed(name="Undiagnosed", message=ours)
+    if dry_run:
+        return Completed(name="Dry run", message=f"Would propose the fallback: {diagnosis.cause}.")
+    return _judge(_propose(incident, diagnosis, timeline), timeline)
 
 
 def _propose(incident: Incident, diagnosis: Diagnosis, timeline: Timeline) -> FlowRun:
@@ -102,9 +115,8 @@ def _judge(mitigation: FlowRun, timeline: Timeline) -> State[str]:
         f"Enable audit fallback ended as {state.name if state else 'unknown'}: {state.message if state else ''}"
     )
     if not (state and state.is_completed()):
-        return Failed(
-            name="Unmitigated", message=f"The fallback is not in force: {state.message if state else 'no state'}"
-        )
+        told = f"{state.name}: {state.message}" if state else "it has no state"
+        return Failed(name="Unmitigated", message=f"The fallback is not proven to be in force. {told}")
     try:
         wait_until(
             alertmanager.firing,
@@ -115,18 +127,15 @@ def _judge(mitigation: FlowRun, timeline: Timeline) -> State[str]:
     except TooLate:
         return Failed(name="Unmitigated", message="The fallback is in force and yet the alert still fires.")
     timeline.now(f"{ALERT} resolved.")
-    return Completed(name="Mitigated", message="Events are buffered, errors have stopped, the alert has resolved.")
-
-
-def _healthy(diagnosis: Diagnosis) -> str:
-    return f"A canary through bucket {diagnosis.bucket} works now, so no fallback is proposed. Watch the alert."
+    return Completed(name="Mitigated", message="Events are safe, errors have stopped, the alert has resolved.")
 
 
 def _finish(page: str | None, timeline: Timeline, state: State[str]) -> State[str]:
     """5. Into the incident, and to the channel; an unmitigated incident is escalated by staying open and saying so."""
     timeline.now(f"{state.name}: {state.message}")
     if page:
-        pagerduty.note(page, timeline.text())
+        timeline.tried("write into the incident", pagerduty.note, page, timeline.text())
     mark = ":white_check_mark:" if state.is_completed() else ":rotating_light:"
-    slack.post(settings().slack_channel, f"{mark} *{ALERT}* {state.name}: {state.message}")
+    said = f"{mark} *{ALERT}* {state.name}: {state.message}"
+    timeline.tried("tell Slack", slack.post, settings().slack_channel, said)
     return state
