@@ -119,7 +119,7 @@ def inherited(run_id: UUID, incident: str | None, covers: Iterable[str]) -> Deci
 
 
 def _between_tries() -> float:
-    return settings().migration_delay_seconds + settings().verify_seconds
+    return settings().migration_delay_seconds + 4 * settings().verify_seconds
 
 
 def answer(run_id: UUID, decision: Literal["approve", "decline"], approver: str, reason: str, channel: str) -> str:

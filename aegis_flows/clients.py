@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -39,7 +40,8 @@ class Clients:
                 return super().request(*args, _request_timeout=_request_timeout or TIMEOUT, **kwargs)
 
         found = client.Configuration()
-        config.load_config(client_configuration=found)
+        given = {"config_file": path} if (path := os.environ.get("KUBECONFIG")) else {}
+        config.load_config(client_configuration=found, **given)
         return Impatient(found)
 
     @cached_property

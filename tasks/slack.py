@@ -31,7 +31,10 @@ def messages(channel: str, containing: str, since: datetime) -> Operation[list[d
     Our own messages are left out: that we wrote about an alert does not prove that the alert arrived.
     """
     return Operation(
-        shell=f'{CURL} "$AEGIS_SLACK_URL"conversations.history {command("-d", f"oldest={since.timestamp():.6f}")}',
+        shell=f'{CURL} "$AEGIS_SLACK_URL"conversations.history '
+        + command(
+            "-d", compact({"channel": f"the id of {channel}", "oldest": f"{since.timestamp():.6f}", "limit": 200})
+        ),
         run=lambda c: _messages(c, channel, containing, since),
     )
 

@@ -51,11 +51,15 @@ def migrate_audit_buffer(
         decision = approvals.inherited(by, incident, covers) if approved_by_run else approvals.decide(plan)
     except NotApproved as no:
         return Failed(name="Not approved", message=str(no))
-    # The next try is scheduled before this one touches anything, and called off when this one has ended well.
-    following = migrations.scheduled(incident, by, attempt + 1).do() if attempt < s.migration_tries else None
+    if attempt >= s.migration_tries:
+        return _migrate(bucket, key_id, f"Approved by {decision.approver}. This was the last try.")
+    # The next try is scheduled before this one touches anything: should this one die, that one goes on.
+    net = migrations.scheduled(incident, by, attempt + 1, net=True).do()
     state = _migrate(bucket, key_id, f"Approved by {decision.approver}.")
-    if following and state.name == "Migrated":
-        runs.call_off(following)
+    if state.name == "Later":
+        migrations.scheduled(incident, by, attempt + 1).do()
+    if not state.is_failed():
+        runs.call_off(net)
     return state
 
 
