@@ -22,6 +22,8 @@ from aegis_flows.errors import Conflict, NotVerified, Refused
 from aegis_flows.operation import Step, command, compact
 
 UNDO = "Undo faults/undo-faults"
+LEAD = timedelta(seconds=20)
+"""How long before the deadline the undo begins, so that it has ended by then: a worker needs seconds to start it."""
 
 
 class Fault(Value):
@@ -66,7 +68,7 @@ def staged(given: Fault, deadline: timedelta) -> Iterator[None]:
     journal.add(clients(), given.id, planned.model_dump(mode="json") | {"undo by hand": given.undo.shell})
     switch: UUID | None = None
     try:
-        switch = schedule_undo(given.id, at, key=f"undo:{given.id}")
+        switch = schedule_undo(given.id, max(at - LEAD, datetime.now(UTC)), key=f"undo:{given.id}")
         given.inject.do()
         _read_back(given, given.injected, "injected")
         yield

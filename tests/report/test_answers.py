@@ -38,7 +38,7 @@ def test_lessons_name_the_reason_the_gap_and_the_contradiction(broke: GameDay) -
     why, missing, clocks = change.lessons
     assert (change.drill, why) == (2, broke.drills[1].why)
     assert missing == "No evidence of mitigated and restored."
-    assert clocks.startswith("Notify is unproven: pagerduty tells an earlier time than prometheus")
+    assert clocks.startswith("Notify is unproven: pagerduty tells a time 4.130 s before that of prometheus")
 
 
 def test_a_running_day_is_neither_good_nor_bad(running: GameDay) -> None:

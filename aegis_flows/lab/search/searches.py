@@ -21,8 +21,8 @@ def search(call: Call) -> Response:
     body = {**call.json(), **_from_parameters(call.parameters(*PARAMETERS))}
     wanted = searching.parse(body, datetime.now(UTC))
     answer = wanted.answer(_views(call, body.get("pit")))
-    if "pit" in body:
-        answer["pit_id"] = body["pit"]["id"]
+    if pit := body.get("pit"):
+        answer["pit_id"] = pit["id"]
     return JSONResponse({"took": round((time.perf_counter() - started) * 1000), **answer})
 
 
