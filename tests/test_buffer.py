@@ -14,7 +14,8 @@ import pytest
 from types_boto3_s3 import S3Client
 
 from aegis_flows import buffer
-from tests.lab.aws_account import Account, wait_until
+from tests.lab.aws_account import Account
+from tests.lab.processes import wait_until
 
 DENY = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*"}]}

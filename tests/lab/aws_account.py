@@ -2,12 +2,9 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ import pytest
 
 from aegis_flows.lab import identities
 from aegis_flows.lab.identities import Identities
+from tests.lab.processes import answers, free_port, wait_until
 
 
 @dataclass(frozen=True)
@@ -64,27 +62,6 @@ def process(
         if started.poll() is None:
             started.send_signal(signal.SIGTERM)
         started.wait(timeout=10)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.02)
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310  (the lab's own address)
-            return bool(response.status == 200)
-    except OSError:
-        return False
 
 
 def _session(config: Path, profile: str) -> boto3.Session:

@@ -17,7 +17,8 @@ from moto.iam.access_control import PermissionResult
 from aegis_flows.lab import aws_rules
 from aegis_flows.lab.identities import ROLE
 from tests.lab import aws_account
-from tests.lab.aws_account import Account, answers, free_port, process, wait_until
+from tests.lab.aws_account import Account, process
+from tests.lab.processes import answers, free_port, wait_until
 
 if TYPE_CHECKING:
     from types_boto3_kms import KMSClient

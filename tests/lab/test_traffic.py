@@ -15,7 +15,8 @@ import pytest
 
 from aegis_flows.lab import models, traffic
 from aegis_flows.lab.aegis import model, settings
-from tests.lab.aws_account import free_port, process, wait_until
+from tests.lab.aws_account import process
+from tests.lab.processes import free_port, wait_until
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import uvicorn
 from aegis_flows.lab import models
 from aegis_flows.lab.aegis import app, settings
 from aegis_flows.lab.models import SignedModels
-from tests.lab.aws_account import free_port, wait_until
+from tests.lab.processes import free_port, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,8 @@ from aegis_flows.lab.aegis.metrics import AuditMetrics
 from aegis_flows.lab.aegis.store import Store
 from aegis_flows.lab.identities import ROLE
 from tests.lab import aws_account
-from tests.lab.aws_account import Account, free_port, wait_until
+from tests.lab.aws_account import Account
+from tests.lab.processes import free_port, wait_until
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

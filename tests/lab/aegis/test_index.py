@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from aegis_flows.lab.aegis import events
 from aegis_flows.lab.aegis.index import SearchIndex
-from tests.lab.aws_account import free_port, wait_until
+from tests.lab.processes import free_port, wait_until
 
 EVENT = events.event("the secret prompt", "pii", pii=True, pod="aegis-1", at=datetime(2026, 11, 23, tzinfo=UTC))
 

@@ -15,7 +15,8 @@ import pytest
 
 from aegis_flows.lab import models, traffic
 from tests.lab import aws_account
-from tests.lab.aws_account import Account, answers, free_port, process, wait_until
+from tests.lab.aws_account import Account, process
+from tests.lab.processes import answers, free_port, wait_until
 
 account = aws_account.account  # the fixture
 
