@@ -29,6 +29,7 @@ from pydantic import Field
 from aegis_flows import directory
 from aegis_flows.domain import Decision, Plan
 from aegis_flows.errors import BadInput, NotApproved, Refused
+from aegis_flows.operation import folded
 from aegis_flows.settings import settings
 
 ARTIFACT = "decision"
@@ -86,9 +87,9 @@ def unusable(form: ApprovalForm) -> str:
 
 def form_text(plan: Plan, expires: datetime) -> str:
     """The plan as people see it above the form."""
-    commands = "\n".join(plan.commands)
+    commands = "\n\n".join(folded(line) for line in plan.commands)
     return (
-        f"## {plan.title}\n\n{plan.why}\n\n```sh\n{commands}\n```\n\n**Undo:** `{plan.undo}`\n\n"
+        f"## {plan.title}\n\n{plan.why}\n\n```sh\n{commands}\n```\n\n**Undo**\n\n```sh\n{folded(plan.undo)}\n```\n\n"
         f"Plan `{plan.hash}`. No answer by {expires:%H:%M:%S} UTC counts as a no."
     )
 

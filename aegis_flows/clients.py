@@ -81,7 +81,7 @@ class Clients:
             extra_args={"RoleSessionName": "aegis-flows"},
         )
         session = botocore.session.get_session()
-        session._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # noqa: SLF001
+        session._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # type: ignore[attr-defined]  # noqa: SLF001
         return boto3.Session(botocore_session=session, region_name=self._aws.region_name)
 
     @cached_property

@@ -89,6 +89,25 @@ def command(*words: str) -> str:
     return shlex.join(words)
 
 
+def folded(line: str, width: int = 54) -> str:
+    """The same command over several lines, for a narrow place: words as they are, JSON with line breaks inside."""
+    rows, row = [], ""
+    for word in (_opened(w) if len(w) > width else shlex.quote(w) for w in shlex.split(line)):
+        if row and len(row) + len(word.split("\n", 1)[0]) > width:
+            rows.append(row)
+            row = ""
+        row += f" {word}" if row else word
+    return " \\\n  ".join([*rows, row])
+
+
+def _opened(word: str) -> str:
+    """JSON may hold line breaks between its parts, and a quoted word may hold them too."""
+    try:
+        return shlex.quote(json.dumps(json.loads(word), indent=1))
+    except ValueError:
+        return shlex.quote(word)
+
+
 def compact(value: object) -> str:
     """JSON as it stands in a command line and on the wire."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True)

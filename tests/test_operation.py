@@ -1,9 +1,10 @@
+import json
 import shlex
 
 import pytest
 
 from aegis_flows.clients import Clients
-from aegis_flows.operation import Operation, Step, command, dry_run, later, operation, saying_once
+from aegis_flows.operation import Operation, Step, command, compact, dry_run, folded, later, operation, saying_once
 
 SENT: list[str] = []
 
@@ -52,6 +53,19 @@ def test_waits_say_a_command_once(capsys: pytest.CaptureFixture[str]) -> None:
         for _ in range(100):
             read("there")
     assert capsys.readouterr().out == "read $ ask there\n"
+
+
+def test_a_folded_command_is_the_same_command() -> None:
+    """For a narrow form: the shell sees the same words, and JSON the same value."""
+    patch = {
+        "spec": {"template": {"spec": {"containers": [{"name": "aegis", "env": [{"name": "A", "value": "it's"}]}]}}}
+    }
+    line = command("kubectl", "-n", "aegis-staging", "patch", "deployment/aegis", "-p", compact(patch))
+    shown = folded(line)
+    assert max(map(len, shown.splitlines())) <= 60
+    words = shlex.split(shown)
+    assert words[:-1] == shlex.split(line)[:-1]
+    assert json.loads(words[-1]) == patch
 
 
 def test_values_from_outside_stay_one_word() -> None:
