@@ -41,6 +41,7 @@ setup: .venv/ready .cache/ready
 
 .cache/ready: .venv/ready
 	$(BIN)/python -m aegis_flows.lab.debian
+	@mkdir -p $(@D)
 	@touch $@
 
 lock: ## resolve the dependencies anew

@@ -47,8 +47,7 @@ class RunningLab:
 
     def outside(self) -> dict[str, str]:
         """The environment of somebody who has set nothing but the lab's folder."""
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AEGIS_", "PREFECT_"))}
-        return inherited | {"AEGIS_LAB_FOLDER": str(self.folder)}
+        return shell(AEGIS_LAB_FOLDER=str(self.folder))
 
     def prefect(self) -> SyncPrefectClient:
         return SyncPrefectClient(self.env["PREFECT_API_URL"])
@@ -109,11 +108,11 @@ class RunningLab:
 
     @contextmanager
     def nobody_on_call(self) -> Iterator[None]:
-        self.aegis("lab", "responder", "--no-on")
+        self.aegis("lab", "responder", "off")
         try:
             yield
         finally:
-            self.aegis("lab", "responder", "--on")
+            self.aegis("lab", "responder", "on")
 
     def calm(self) -> None:
         """Wait until nothing fires and no incident is open, so that one test does not disturb the next."""
@@ -126,6 +125,12 @@ class RunningLab:
             return not firing and not httpx.get(incidents, headers=token).json()["incidents"]
 
         until(quiet, 120)
+
+
+def shell(**more: str) -> dict[str, str]:
+    """The environment of a shell in which nothing of ours is set but this."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AEGIS_", "AWS_", "PREFECT_"))}
+    return inherited | more
 
 
 @pytest.fixture(scope="session")
@@ -142,7 +147,7 @@ def started_lab(folder: Path) -> Iterator[RunningLab]:
         process = subprocess.Popen(
             [sys.executable, "-m", "aegis_flows.cli", "lab", "up"],
             cwd=REPOSITORY,
-            env={**os.environ, "AEGIS_LAB_FOLDER": str(folder)},
+            env=shell(AEGIS_LAB_FOLDER=str(folder)),
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

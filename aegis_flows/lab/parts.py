@@ -2,14 +2,16 @@
 
 import asyncio
 import secrets
+import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import httpx
 
-from aegis_flows.lab import alerting, postgres
+from aegis_flows.lab import alerting, postgres, state
 from aegis_flows.lab.debian import Binaries
 from aegis_flows.lab.identities import ROLE_ARN
 from aegis_flows.lab.kube.kubeconfig import write_kubeconfig
@@ -22,7 +24,10 @@ ON_CALL = "sam.rivera@example.com"
 AUTOMATION = "automation@example.com"
 PEOPLE = (f"Aegis automation <{AUTOMATION}>", f"Sam Rivera <{ON_CALL}>", "Noor Haddad <noor.haddad@example.com>")
 POOL = "aegis"
+WORKER = "lab"
 QUICK_WORKER = {"PREFECT_WORKER_QUERY_SECONDS": "0.5", "PREFECT_WORKER_ENABLE_CANCELLATION": "true"}
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Every part speaks plain HTTP; to read the system's certificates takes 30 ms, at each look."""
 SECRETS = (
     "kubernetes_token", "gateway_token", "pagerduty_token", "slack_token",
     "pagerduty_routing_key_sre", "pagerduty_routing_key_safety",
@@ -66,6 +71,7 @@ def prepare(lab: Lab) -> None:
 def environment(lab: Lab) -> dict[str, str]:
     """What flows, the worker and the command line need to find this lab."""
     return {
+        "AEGIS_LAB": str(lab.folder),
         "AEGIS_ENVIRONMENT": "staging",
         "AEGIS_NAMESPACE": NAMESPACE,
         "AEGIS_SERVICE_URL": f"{lab.url('aegis')}/",
@@ -90,20 +96,16 @@ def environment(lab: Lab) -> dict[str, str]:
         "PREFECT_API_URL": f"{lab.url('prefect')}/api",
         "PREFECT_UI_URL": lab.url("prefect"),
         "PREFECT_HOME": str(lab.folder / "prefect-home"),
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
 
 
-def parts(lab: Lab, *, responder: bool) -> list[Part]:
+def parts(lab: Lab) -> list[Part]:
     """Everything, each part with what it needs."""
     env = environment(lab)
-    found = [*_stand_ins(lab), *_alerting(lab), *_prefect(lab, env), *_traffic(lab)]
-    if responder:
-        who = ("--who", ON_CALL, "--off", str(off_switch(lab.folder)))
-        needs = ("register", "pagerduty")
-        found.append(Part("responder", _module("aegis_flows.lab.responder", *who), needs=needs, env=env, restarts=True))
-    return found
+    return [*_stand_ins(lab), *_alerting(lab), *_prefect(lab, env), *_traffic(lab), _responder(lab, env)]
 
 
 def _stand_ins(lab: Lab) -> list[Part]:
@@ -120,7 +122,8 @@ def _stand_ins(lab: Lab) -> list[Part]:
                 "--token-file", str(folder / "secrets/kubernetes_token")),
         _server(lab, "opensearch", "aegis_flows.lab.search", path="/"),
         _server(lab, "slack", "aegis_flows.lab.slack", "--token", lab.secret("slack_token"), *hooks),
-        _server(lab, "pagerduty", "aegis_flows.lab.pagerduty", "--token", lab.secret("pagerduty_token"), *routing, *users),
+        _server(lab, "pagerduty", "aegis_flows.lab.pagerduty", "--token", lab.secret("pagerduty_token"),
+                *routing, *users),
     ]  # fmt: skip
 
 
@@ -140,7 +143,7 @@ def _prefect(lab: Lab, env: dict[str, str]) -> list[Part]:
         "PREFECT_SERVER_UI_API_URL": f"{lab.url('prefect')}/api",
     }
     uvicorn = ("uvicorn", "--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1")
-    worker = ("prefect", "worker", "start", "--pool", POOL, "--name", "lab", "--type", "process")
+    worker = ("prefect", "worker", "start", "--pool", POOL, "--name", WORKER, "--type", "process")
     gateway = ("aegis_flows.gateway", "--port", str(lab.ports["gateway"]))
     return [
         Part("postgres", tuple(postgres.command(lab.binaries, data, port)), _database(lab), stop=postgres.STOP_SIGNAL,
@@ -149,7 +152,7 @@ def _prefect(lab: Lab, env: dict[str, str]) -> list[Part]:
              _answers(f"{lab.url('prefect')}/api/health"), needs=("postgres",), env=server, restarts=True),
         Part("register", _module("aegis_flows.lab.register", "--repository", str(lab.repository)), needs=("prefect",),
              env=env, once=True),
-        Part("worker", _module(*worker), needs=("register",), env=env | QUICK_WORKER, restarts=True),
+        Part("worker", _module(*worker), _takes_runs(lab), needs=("register",), env=env | QUICK_WORKER, restarts=True),
         Part("gateway", _module(*gateway), _answers(f"{lab.url('gateway')}/ready"), needs=("prefect",),
              env=env | {"AEGIS_GATEWAY_TOKEN": lab.secret("gateway_token")}, restarts=True),
     ]  # fmt: skip
@@ -165,6 +168,12 @@ def _traffic(lab: Lab) -> list[Part]:
     ]
 
 
+def _responder(lab: Lab, env: Mapping[str, str]) -> Part:
+    who = ("--who", ON_CALL, "--off", str(state.off_switch(lab.folder)))
+    needs = ("register", "pagerduty")
+    return Part("responder", _module("aegis_flows.lab.responder", *who), needs=needs, env=env, restarts=True)
+
+
 def _module(name: str, *words: str) -> tuple[str, ...]:
     return (sys.executable, "-m", name, *words)
 
@@ -176,11 +185,30 @@ def _server(lab: Lab, part: str, module: str, *words: str, path: str = "/health"
 
 def _answers(url: str) -> Ready:
     """Healthy is what answers with success."""
+    return _asking(lambda http: http.get(url), lambda answer, _: answer.is_success)
 
-    async def ready() -> bool:
-        async with httpx.AsyncClient(timeout=2) as http:
+
+def _takes_runs(lab: Lab) -> Ready:
+    """Healthy is a worker that has reported to Prefect since it was started: it polls from then on.
+
+    The worker's own --with-healthcheck answers before it has seen its work pool.
+    """
+
+    def reported(answer: httpx.Response, began: datetime) -> bool:
+        found = answer.json() if answer.is_success else []
+        return any(w["name"] == WORKER and datetime.fromisoformat(w["last_heartbeat_time"]) > began for w in found)
+
+    url = f"{lab.url('prefect')}/api/work_pools/{POOL}/workers/filter"
+    return _asking(lambda http: http.post(url, json={}), reported)
+
+
+def _asking(
+    ask: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]], healthy: Callable[[httpx.Response, datetime], bool]
+) -> Ready:
+    async def ready(began: datetime) -> bool:
+        async with httpx.AsyncClient(timeout=2, trust_env=False, verify=NO_CERTIFICATES) as http:
             try:
-                return (await http.get(url)).is_success
+                return healthy(await ask(http), began)
             except httpx.TransportError:
                 return False
 
@@ -188,15 +216,10 @@ def _answers(url: str) -> Ready:
 
 
 def _database(lab: Lab) -> Ready:
-    async def ready() -> bool:
+    async def ready(_: datetime) -> bool:
         return await asyncio.to_thread(postgres.ready, lab.binaries, lab.ports["postgres"])
 
     return ready
-
-
-def off_switch(folder: Path) -> Path:
-    """While this file exists, the responder does nothing."""
-    return folder / "responder.off"
 
 
 def _endpoints(lab: Lab) -> alerting.Endpoints:

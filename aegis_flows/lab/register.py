@@ -15,7 +15,9 @@ def main() -> None:
     template = given.repository / "deployments/work-pool.json"
     pool = ["work-pool", "create", POOL, "--type", "process", "--base-job-template", str(template), "--overwrite"]
     for command in (pool, ["--no-prompt", "deploy", "--all"]):
-        subprocess.run([sys.executable, "-m", "prefect", *command], cwd=given.repository, check=True)
+        done = subprocess.run([sys.executable, "-m", "prefect", *command], cwd=given.repository, check=False)
+        if done.returncode:
+            sys.exit(f"prefect {' '.join(command)} ended with {done.returncode}; above is why.")
 
 
 if __name__ == "__main__":

@@ -5,26 +5,32 @@ gateway, Prefect) is restarted. Should the supervisor itself be killed, the kern
 """
 
 import asyncio
-import json
 import os
 import shutil
 import signal
 import time
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from aegis_flows.errors import AegisError
+from aegis_flows.lab import state
 
 LOOK = 0.05
 """Seconds between two looks at a part that is starting."""
 START_WITHIN = 90.0
 STOP_WITHIN = 8.0
+"""Seconds for one part; state.STOPS_WITHIN is for all of them."""
+GONE_WITHIN = 2.0
+"""Seconds in which the kernel buries what was killed."""
 RESTARTS = 50
 TAIL = 12
 
-Ready = Callable[[], Awaitable[bool]]
+Ready = Callable[[datetime], Awaitable[bool]]
+"""Whether a part is healthy, told when its process began."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +64,13 @@ class Supervisor:
         self._seconds: dict[str, float] = {}
         self._healthy = {part.name: asyncio.Event() for part in parts}
         self._stopping = asyncio.Event()
-        self._began = time.monotonic()
 
     async def run(self, on_up: Callable[[dict[str, float]], None]) -> None:
-        """Until SIGINT or SIGTERM. PartFailed when a part fails; either way everything is stopped on return."""
+        """Until SIGINT, SIGTERM or SIGHUP. PartFailed when a part fails; either way all is stopped on return."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._stopping.set)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                loop.add_signal_handler(number, self._stopping.set)
         self._write()
         lives = [asyncio.create_task(self._live(part), name=part.name) for part in self._parts]
         up = asyncio.create_task(self._up(on_up))
@@ -74,15 +80,16 @@ class Supervisor:
         finally:
             self._stopping.set()
             self._state = "stopping"
-            self._write()
+            with suppress(OSError):  # even if somebody has removed the folder, the parts must go
+                self._write()
             for task in (up, stop, *lives):
                 task.cancel()
             await asyncio.gather(up, stop, *lives, return_exceptions=True)
             await self._stop_all()
-            (self._folder / "lab.json").unlink(missing_ok=True)
 
     async def _up(self, on_up: Callable[[dict[str, float]], None]) -> None:
-        await asyncio.gather(*(event.wait() for event in self._healthy.values()))
+        while not self._all_healthy():
+            await asyncio.gather(*(event.wait() for event in self._healthy.values()))
         self._state = "up"
         self._write()
         on_up(self._seconds)
@@ -90,19 +97,33 @@ class Supervisor:
     async def _live(self, part: Part) -> None:
         await asyncio.gather(*(self._healthy[name].wait() for name in part.needs))
         for nth in range(RESTARTS if part.restarts else 1):
-            began = time.monotonic()
-            process = await self._start(part)
-            await self._until_ready(part, process)
+            code = await self._one_life(part)
+            if part.once and code == 0:
+                return
+            how = f"ended with {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
+            if part.name not in self._seconds:
+                raise PartFailed(self._failure(part, f"{how} while it was starting"))
+            if not part.restarts:
+                raise PartFailed(self._failure(part, how))
+            say(f"{part.name} {how} and is started again")
+            await asyncio.sleep(min(0.2 * 2**nth, 5))
+        raise PartFailed(self._failure(part, f"was started {RESTARTS} times and did not stay"))
+
+    async def _one_life(self, part: Part) -> int:
+        """From its start to its end, whose exit code this is."""
+        began = time.monotonic()
+        process = await self._start(part)
+        if await self._until_ready(part, process):
             self._seconds.setdefault(part.name, time.monotonic() - began)
             self._healthy[part.name].set()
             self._write()
-            code = await process.wait()
-            if part.once:
-                return
-            _end_group(process, signal.SIGKILL)
-            self._note(part, f"ended with {code} and is started again" if part.restarts else f"ended with {code}")
-            await asyncio.sleep(min(0.2 * 2**nth, 5))
-        raise PartFailed(*self._failure(part, "has ended by itself"))
+        code = await process.wait()
+        _end_group(process)
+        del self._running[part.name]
+        if not part.once:
+            self._healthy[part.name].clear()
+            self._write()
+        return code
 
     async def _start(self, part: Part) -> Process:
         log = self._log(part).open("ab")
@@ -124,47 +145,49 @@ class Supervisor:
         self._running[part.name] = process
         return process
 
-    async def _until_ready(self, part: Part, process: Process) -> None:
-        deadline = time.monotonic() + START_WITHIN
-        while True:
-            if process.returncode is not None and (process.returncode or not part.once):
-                raise PartFailed(*self._failure(part, f"ended with {process.returncode} while it was starting"))
-            done = process.returncode == 0 if part.once else part.ready is None or await part.ready()
-            if done:
-                return
+    async def _until_ready(self, part: Part, process: Process) -> bool:
+        """True once it is healthy, False when it has ended before; PartFailed when it takes too long."""
+        began, deadline = datetime.now(UTC), time.monotonic() + START_WITHIN
+        while process.returncode is None:
+            if not part.once and (part.ready is None or await part.ready(began)):
+                return process.returncode is None
             if time.monotonic() > deadline:
-                raise PartFailed(*self._failure(part, f"was not healthy after {START_WITHIN:.0f} s"))
+                raise PartFailed(self._failure(part, f"was not healthy after {START_WITHIN:.0f} s"))
             await asyncio.sleep(LOOK)
+        return part.once and process.returncode == 0
 
     async def _stop_all(self) -> None:
         """In the reverse order of their needs, so that nobody loses what he still needs to end well."""
+        deadline = time.monotonic() + state.STOPS_WITHIN
         for level in reversed(_levels(self._parts)):
-            await asyncio.gather(*(self._stop(part) for part in level))
+            within = min(STOP_WITHIN, max(deadline - time.monotonic(), 0.1))
+            await asyncio.gather(*(self._stop(part, within) for part in level))
 
-    async def _stop(self, part: Part) -> None:
+    async def _stop(self, part: Part, within: float) -> None:
         process = self._running.get(part.name)
         if process is None:
             return
         if process.returncode is None:
             process.send_signal(part.stop)
             try:
-                await asyncio.wait_for(process.wait(), STOP_WITHIN)
+                await asyncio.wait_for(process.wait(), within)
             except TimeoutError:
-                self._note(part, f"did not stop within {STOP_WITHIN:.0f} s and is killed")
-        _end_group(process, signal.SIGKILL)
-        await process.wait()
+                say(f"{part.name} did not stop within {within:.0f} s and is killed")
+        _end_group(process)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), GONE_WITHIN)
 
-    def _failure(self, part: Part, what: str) -> tuple[str]:
-        lines = self._log(part).read_text(errors="replace").splitlines()[-TAIL:]
-        shown = "\n".join(f"    {line}" for line in lines)
-        return (f"The lab's {part.name} {what}. Its last lines ({self._log(part)}):\n{shown}",)
-
-    def _note(self, part: Part, what: str) -> None:
-        if not self._stopping.is_set():
-            print(f"{part.name} {what}", flush=True)
+    def _failure(self, part: Part, what: str) -> str:
+        log = self._log(part)
+        lines = log.read_text(errors="replace").splitlines()[-TAIL:] if log.exists() else []
+        shown = "\n".join(f"    {line}" for line in lines) or "    (it has written nothing)"
+        return f"The lab's {part.name} {what}. Its last lines ({log}):\n{shown}"
 
     def _log(self, part: Part) -> Path:
         return self._folder / "logs" / f"{part.name}.log"
+
+    def _all_healthy(self) -> bool:
+        return all(event.is_set() for event in self._healthy.values())
 
     def _write(self) -> None:
         parts = {
@@ -175,10 +198,14 @@ class Supervisor:
             }
             for p in self._parts
         }
-        told = {"pid": os.getpid(), "state": self._state, "parts": parts, **self._facts}
-        new = self._folder / "lab.json.new"
-        new.write_text(json.dumps(told, indent=1))
-        new.replace(self._folder / "lab.json")
+        now = "recovering" if self._state == "up" and not self._all_healthy() else self._state
+        state.write(self._folder, now, {"parts": parts, **self._facts})
+
+
+def say(text: str) -> None:
+    """To whoever started the lab; that he reads no more is no reason to end it."""
+    with suppress(OSError):
+        print(text, flush=True)
 
 
 def _levels(parts: list[Part]) -> list[list[Part]]:
@@ -200,9 +227,7 @@ async def _first_error(tasks: list[asyncio.Task[None]], stop: asyncio.Task[bool]
             task.result()
 
 
-def _end_group(process: Process, number: signal.Signals) -> None:
+def _end_group(process: Process) -> None:
     """What the part started itself (flow runs, pods) ends with it, as in a container."""
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
