@@ -125,8 +125,14 @@ def _spans(client: SyncPrefectClient, runs: list[FlowRun]) -> dict[str, tuple[Sp
                 offset=offset,
             )
         )
-        lanes[lane] += [_span(t) for t in tasks if _shows(t)] or ([_span(run)] if run.start_time else [])
+        lanes[lane] += [_span(t) for t in tasks if _shows(t)] or _alone(run)
     return {lane: tuple(spans) for lane, spans in lanes.items()}
+
+
+def _alone(run: FlowRun) -> list[Span]:
+    """A run without tasks, unless it was called off before it began."""
+    called_off = run.state is not None and run.state.is_cancelled()
+    return [_span(run)] if run.start_time and not called_off else []
 
 
 def _shows(task: TaskRun) -> bool:
