@@ -7,8 +7,8 @@ import pytest
 from aegis_flows.lab import debian
 
 # The same examples in every run, so that a red run means a change; HYPOTHESIS_PROFILE=explore looks for new ones.
-hypothesis.settings.register_profile("repeat", derandomize=True)
-hypothesis.settings.register_profile("explore", max_examples=2000)
+hypothesis.settings.register_profile("repeat", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("explore", max_examples=2000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
 
 pytest_plugins = ["tests.prefect_server", "tests.running_lab", "tests.lab.aws_account"]
