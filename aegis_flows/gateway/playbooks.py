@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 from weakref import WeakValueDictionary
 
@@ -21,6 +21,7 @@ from aegis_flows.gateway.payload import Firing, neutral
 
 ANSWERS_UNTIL = "aegis.answers-until"  # label: alerts of the group that began up to here are this run's business
 DELIVERY = "aegis.delivery"  # label: which request created the run; tells a new run from an existing one
+LONGEST_AT_WORK = timedelta(hours=2)  # a playbook's own waits, approval among them, end well before
 RUNS_READ = 20  # newest runs of an incident that are looked at
 
 _PLAYBOOK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")  # anything else cannot name a playbook's file
@@ -116,9 +117,14 @@ def answering(firing: Firing, runs: Iterable[FlowRun]) -> FlowRun | None:
 
     Alerts that began no later than those of an earlier run are its late, shuffled or shrunken repeats.
     """
-    at_work = [run for run in runs if run.state_type in _AT_WORK]
+    at_work = [run for run in runs if run.state_type in _AT_WORK and _alive(run, firing)]
     made_for = [run for run in runs if firing.incident.starts_at <= _answers_until(run)]
     return next(iter([*at_work, *made_for]), None)
+
+
+def _alive(run: FlowRun, firing: Firing) -> bool:
+    """A run whose worker was killed stays Running for ever: a later start of the alert must not wait for it."""
+    return run.created is None or firing.latest - run.created < LONGEST_AT_WORK
 
 
 def _answers_until(run: FlowRun) -> datetime:

@@ -28,6 +28,13 @@ def test_a_run_at_work_answers_for_every_alert(state: StateType) -> None:
     assert answering(firing(5), [done, at_work]) is at_work
 
 
+def test_a_run_that_a_killed_worker_left_running_does_not_silence_its_alert() -> None:
+    """An alert that starts hours after such a run was made gets a playbook of its own."""
+    left = run(StateType.RUNNING, until=1).model_copy(update={"created": SIX})
+    assert answering(firing(119), [left]) is left
+    assert answering(firing(121), [left]) is None
+
+
 @pytest.mark.parametrize(
     "state",
     [StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED, StateType.CANCELLING],
