@@ -12,7 +12,7 @@ from aegis_flows.lab.search.app import app
 from aegis_flows.lab.search.errors import SearchError
 from aegis_flows.lab.search.points_in_time import PointsInTime
 
-NOW = datetime.now(UTC)
+NOW = datetime.now(UTC)  # the events lie hours apart, so that it does not matter how long ago this file was read
 FIELDS = {
     "at": {"type": "date"},
     "reason": {"type": "keyword"},
@@ -22,8 +22,8 @@ FIELDS = {
 }
 
 
-def event(minutes_ago: int, reason: str | None, *, score: float, **others: object) -> dict[str, Any]:
-    at = (NOW - timedelta(minutes=minutes_ago)).isoformat()
+def event(hours_ago: int, reason: str | None, *, score: float, **others: object) -> dict[str, Any]:
+    at = (NOW - timedelta(hours=hours_ago)).isoformat()
     return {"at": at, "reason": reason, "score": score, "flagged": reason is not None, **others}
 
 
@@ -70,10 +70,10 @@ def ids(client: OpenSearch, query: object, **others: object) -> list[str]:
         ({"term": {"tags.keyword": "money"}}, "b"),
         ({"term": {"nowhere": 1}}, ""),
         ({"terms": {"reason": ["pii", "other"]}}, "b"),
-        ({"range": {"at": {"gte": "now-15m"}}}, "ab"),
-        ({"range": {"at": {"lt": "now-15m", "gte": "now-1h"}}}, "c"),
-        ({"range": {"at": {"gte": (NOW - timedelta(minutes=10)).isoformat()}}}, "ab"),
-        ({"range": {"at": {"gt": (NOW - timedelta(minutes=10)).isoformat()}}}, "a"),
+        ({"range": {"at": {"gte": "now-15h"}}}, "ab"),
+        ({"range": {"at": {"lt": "now-15h", "gte": "now-60h"}}}, "c"),
+        ({"range": {"at": {"gte": (NOW - timedelta(hours=10)).isoformat()}}}, "ab"),
+        ({"range": {"at": {"gt": (NOW - timedelta(hours=10)).isoformat()}}}, "a"),
         ({"range": {"score": {"gt": 0.5, "lte": 0.9}}}, "ac"),
         ({"range": {"nowhere": {"gt": 1}}}, ""),
         ({"exists": {"field": "reason"}}, "abc"),
@@ -159,7 +159,7 @@ def test_a_date_is_sorted_on_as_epoch_milliseconds(client: OpenSearch) -> None:
     """The sort value is a number, and comes back as the place to go on from."""
     newest = client.search(index="audit-1", body={"sort": [{"at": "desc"}], "size": 1})["hits"]["hits"][0]
 
-    assert newest["sort"] == [int((NOW - timedelta(minutes=1)).timestamp() * 1000)]
+    assert newest["sort"] == [int((NOW - timedelta(hours=1)).timestamp() * 1000)]
     assert ids(client, {"match_all": {}}, sort=[{"at": "desc"}], search_after=newest["sort"]) == ["b", "c", "d"]
 
 
