@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -102,7 +103,7 @@ def _in_time(client: SyncPrefectClient, run_id: UUID, state: State | None, waite
     if waited > minutes * 60:
         raise TooLate(
             f"The game-day has not ended within {minutes:.0f} min, more than its drills may take: "
-            f"its worker has probably died. {still_open(client)}",
+            f"its worker has probably died. {still_open()}",
             advice=f"Look at its log and cancel it: {history.ui_url(run_id)}",
         )
 
@@ -120,7 +121,7 @@ def _print_news(client: SyncPrefectClient, run_id: UUID, seen: set[UUID]) -> Non
 
 def _news(client: SyncPrefectClient, run_id: UUID, seen: set[UUID]) -> list[Log]:
     """What the drills have said since the last look; reads are left to the Prefect UI."""
-    drills = _tagged(client, f"gameday:{run_id}")
+    drills = client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[f"gameday:{run_id}"])))
     logs = client.read_logs(
         log_filter=LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id, *(d.id for d in drills)])),
         sort=LogSort.TIMESTAMP_DESC,
@@ -139,33 +140,29 @@ def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
     client.set_flow_run_state(run_id, Cancelled() if waits else Cancelling())
     if not _until(lambda: _final(_state(client, run_id)), CANCEL_WITHIN):
         raise TooLate(
-            f"The run {run_id} was not cancelled within {CANCEL_WITHIN:.0f} s. {still_open(client)}",
+            f"The run {run_id} was not cancelled within {CANCEL_WITHIN:.0f} s. {still_open()}",
             advice=f"See {history.ui_url(run_id)}",
         )
-    _say(still_open(client))
+    _say(still_open())
 
 
-def still_open(client: SyncPrefectClient) -> str:
+def still_open() -> str:
     """What the journal holds open and until when, in words; looked up with the command line's own settings."""
     try:
         _until(lambda: not faults.open_faults(), PUT_BACK_WITHIN)
         found = faults.open_faults()
-        told = [f"{fault.what} ({_until_when(client, fault)}; by hand: {fault.undo.shell})" for fault in found]
+        told = [f"{fault.what} ({_until_when(fault)}; by hand: {fault.undo.shell})" for fault in found]
     except Exception as error:  # noqa: BLE001  # whatever keeps us from looking is worth a sentence, never a traceback
         why = str(explain(error) or f"{type(error).__name__}: {error}").splitlines()[0]
         return f"Whether everything is back could not be seen ({why}); look into configmap aegis-gameday-journal."
     return f"Still broken: {', '.join(told)}." if told else "Everything is back: the journal holds no open fault."
 
 
-def _until_when(client: SyncPrefectClient, fault: Fault) -> str:
-    undo = [run for run in _tagged(client, f"fault:{fault.id}") if run.state and not run.state.is_final()]
-    if not undo or undo[0].expected_start_time is None:
-        return "no undo is scheduled"
-    return f"put back at {undo[0].expected_start_time:%H:%M:%S} UTC at the latest"
-
-
-def _tagged(client: SyncPrefectClient, tag: str) -> list[FlowRun]:
-    return client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[tag])))
+def _until_when(fault: Fault) -> str:
+    if fault.until is None:
+        return "nobody puts it back by himself"
+    due = f"{fault.until:%H:%M:%S} UTC"
+    return f"put back at {due} at the latest" if fault.until > datetime.now(UTC) else f"it was to be back at {due}"
 
 
 def _state(client: SyncPrefectClient, run_id: UUID) -> State | None:

@@ -111,7 +111,7 @@ def _until_up(started: "subprocess.Popen[bytes] | None") -> None:
 
 def _stop(started: "subprocess.Popen[bytes] | None") -> None:
     """Says so when it does not stop, and never hides how the game-day has ended."""
-    if started is None:
+    if started is None or started.poll() is not None:
         return
     print("Stopping the lab.", file=sys.stderr, flush=True)
     started.send_signal(signal.SIGTERM)

@@ -111,10 +111,10 @@ class Supervisor:
 
     async def _one_life(self, part: Part) -> int:
         """From its start to its end, whose exit code this is."""
-        began = time.monotonic()
+        began = datetime.now(UTC)
         process = await self._start(part)
-        if await self._until_ready(part, process):
-            self._seconds.setdefault(part.name, time.monotonic() - began)
+        if await self._until_ready(part, process, began):
+            self._seconds.setdefault(part.name, (datetime.now(UTC) - began).total_seconds())
             self._healthy[part.name].set()
             self._write()
         code = await process.wait()
@@ -145,9 +145,9 @@ class Supervisor:
         self._running[part.name] = process
         return process
 
-    async def _until_ready(self, part: Part, process: Process) -> bool:
+    async def _until_ready(self, part: Part, process: Process, began: datetime) -> bool:
         """True once it is healthy, False when it has ended before; PartFailed when it takes too long."""
-        began, deadline = datetime.now(UTC), time.monotonic() + START_WITHIN
+        deadline = time.monotonic() + START_WITHIN
         while process.returncode is None:
             if not part.once and (part.ready is None or await part.ready(began)):
                 return process.returncode is None

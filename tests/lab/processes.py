@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 
@@ -28,6 +29,18 @@ def answers(url: str) -> bool:
         return httpx.get(url, timeout=2).is_success
     except httpx.TransportError:
         return False
+
+
+def running_with(folder: Path) -> list[str]:
+    """Command lines of the processes in whose environment this folder stands."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if bytes(folder) in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:  # it has ended meanwhile
+            continue
+    return [line for line in found if line]
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from aegis_flows.lab import state
-from tests.lab.test_supervisor import running_with, until
+from tests.lab.processes import running_with, wait_until
 from tests.running_lab import REPOSITORY, UP_WITHIN, RunningLab, shell, started_lab
 
 STARTS_WITHIN = 60
@@ -141,22 +142,31 @@ def test_killed_part_ends_the_real_lab(folder: Path) -> None:
     """`kill -9` of the AWS stand-in: its name, how it ended, and nothing of the lab runs any more, no pod either."""
     environment = shell(AEGIS_LAB_FOLDER=str(folder), AWS_ACCESS_KEY_ID="theirs", HTTP_PROXY="http://127.0.0.1:1")
     with started(["lab", "up"], environment) as up:
-        until(lambda: aegis(folder, "lab", "status").returncode == 0 or up.poll() is not None, UP_WITHIN)
-        assert any("aegis_flows.lab.aegis" in line for line in running_with(f"AEGIS_LAB={folder}"))
+        wait_until(lambda: said(folder) == "up" or up.poll() is not None, UP_WITHIN)
+        assert any("aegis_flows.lab.aegis" in line for line in running_with(folder))
         pid = json.loads((folder / "lab.json").read_text())["parts"]["aws"]["pid"]
         os.kill(pid, signal.SIGKILL)
-        said, _ = up.communicate(timeout=60)
+        output, _ = up.communicate(timeout=60)
     assert up.returncode == 1
-    assert "aegis: The lab's aws was killed by SIGKILL. Its last lines (" in said
-    assert running_with(f"AEGIS_LAB={folder}") == []
+    assert "aegis: The lab's aws was killed by SIGKILL. Its last lines (" in output
+    wait_until(lambda: not running_with(folder), 2)
     assert aegis(folder, "lab", "status").returncode == 1
+
+
+def said(folder: Path) -> str:
+    """The state that the lab says it is in."""
+    try:
+        return str(json.loads((folder / "lab.json").read_text())["state"])
+    except FileNotFoundError:
+        return "nothing"
 
 
 @contextmanager
 def started(words: list[str], environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "-m", "aegis_flows.cli", *words]
-    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen(command, cwd=REPOSITORY, env=environment, text=True, **pipe) as process:
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
         try:
             yield process
         finally:
@@ -169,11 +179,11 @@ def started(words: list[str], environment: dict[str, str]) -> Iterator["subproce
 def test_lab_of_a_gameday_ends_with_it(folder: Path, number: signal.Signals) -> None:
     """However the command ends, in the midst of starting its lab; nothing of that runs on."""
     with started(["gameday", "--dry-run"], shell(AEGIS_LAB_FOLDER=str(folder))) as game:
-        until(lambda: running_with(f"AEGIS_LAB={folder}"), STARTS_WITHIN)
+        wait_until((folder / "logs/postgres.log").exists, STARTS_WITHIN)
         game.send_signal(number)
         assert game.wait(60) == (-number if number is signal.SIGKILL else 128 + number)
-    until(lambda: not running_with(f"AEGIS_LAB={folder}"), 30)
-    until(lambda: aegis(folder, "lab", "status").returncode == 1)
+    wait_until(lambda: not running_with(folder), 30)
+    assert said(folder) == "nothing"
 
 
 @pytest.mark.lab
@@ -184,14 +194,13 @@ def test_worker_takes_runs_as_soon_as_the_lab_is_up(tmp_path: Path) -> None:
         assert online(lab) == ["lab"]
         before = json.loads((lab.folder / "lab.json").read_text())["parts"]["worker"]["pid"]
         os.killpg(before, signal.SIGKILL)
-        until(lambda: lab.aegis("lab", "status").returncode == 1)
-        until(lambda: lab.aegis("lab", "status").returncode == 0, 60)
+        wait_until(lambda: said(lab.folder) == "recovering")
+        wait_until(lambda: said(lab.folder) == "up", 60)
         assert json.loads((lab.folder / "lab.json").read_text())["parts"]["worker"]["pid"] != before
         run = lab.start("Undo faults/undo-faults")
         assert lab.ended(run, within=20).name == "Nothing open"
 
 
 def online(lab: RunningLab) -> list[str]:
-    with lab.prefect() as client:
-        found = client.request("POST", "/work_pools/{name}/workers/filter", path_params={"name": "aegis"}, json={})
-    return [worker["name"] for worker in found.json() if worker["status"] == "ONLINE"]
+    found = httpx.post(f"{lab.env['PREFECT_API_URL']}/work_pools/aegis/workers/filter", json={}).json()
+    return [worker["name"] for worker in found if worker["status"] == "ONLINE"]

@@ -51,7 +51,7 @@ def test_environment_of_ones_own_goes_before_the_lab(lab: Callable[[str], None])
 def test_own_environment_needs_its_prefect(folder: Path) -> None:
     """Otherwise Prefect would start a server of its own and know nothing."""
     os.environ["AEGIS_ENVIRONMENT"] = "staging"
-    with pytest.raises(BadInput, match="PREFECT_API_URL is not set. Set it to"):
+    with pytest.raises(BadInput, match=r"PREFECT_API_URL is not set\. Set it to"):
         connection.connect()
     assert not folder.exists()
 
@@ -59,7 +59,7 @@ def test_own_environment_needs_its_prefect(folder: Path) -> None:
 def test_nothing_at_all_is_said_with_its_remedy(folder: Path) -> None:
     """And a Prefect server alone is nothing."""
     os.environ["PREFECT_API_URL"] = SERVER
-    with pytest.raises(BadInput, match="no lab is running here. Start one: aegis lab up"):
+    with pytest.raises(BadInput, match=r"no lab is running here\. Start one: aegis lab up"):
         connection.connect()
     assert not folder.exists()
 
@@ -77,7 +77,7 @@ def test_settings_taken_over_from_a_lab_still_mean_the_lab(folder: Path, lab: Ca
 def test_lab_that_still_starts_is_no_staging_yet(lab: Callable[[str], None]) -> None:
     """Its settings may not be there."""
     lab("starting")
-    with pytest.raises(Refused, match="The lab here is starting. See: aegis lab status"):
+    with pytest.raises(Refused, match=r"The lab here is starting\. See: aegis lab status"):
         connection.connect()
 
 

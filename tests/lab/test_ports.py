@@ -47,9 +47,7 @@ def test_asked_for_port_that_is_taken_is_an_error() -> None:
     """It names the port, the part, and what to do."""
     with listening() as taken, pytest.raises(BadInput) as refused:
         ports.allot({"slack": taken})
-    assert (
-        str(refused.value) == f"Port {taken} for slack is in use. Free it, or leave out --port slack={taken}."
-    )
+    assert str(refused.value) == f"Port {taken} for slack is in use. Free it, or leave out --port slack={taken}."
 
 
 def test_port_asked_for_twice_is_an_error() -> None:

@@ -55,9 +55,9 @@ def test_one_lab_at_a_time(folder: Path) -> None:
     """The second of two `up` is refused before it removes anything, and told who is there."""
     with state.claimed(folder):
         (folder / "env").touch()
-        with pytest.raises(Refused, match=rf"already running in .*lab \(preparing, process {os.getpid()}\)"):
-            with state.claimed(folder):
-                pass
+        told = rf"already running in .*lab \(preparing, process {os.getpid()}\)"
+        with pytest.raises(Refused, match=told), state.claimed(folder):
+            pass
         assert (folder / "env").exists()
     assert state.read() is None
 

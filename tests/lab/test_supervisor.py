@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from aegis_flows.lab import state, supervisor
+from aegis_flows.lab import state
 from aegis_flows.lab.supervisor import Part, PartFailed, Supervisor
+from tests.lab.processes import running_with, wait_until
 
 MARK = "FAKE_LAB"
 SLEEPS = "print('begun', flush=True); import time; time.sleep(60)"
@@ -55,7 +55,11 @@ class FakeLab:
 
     def left(self) -> list[str]:
         """Command lines of what still runs of it."""
-        return running_with(f"{MARK}={self.folder}")
+        return running_with(self.folder)
+
+    def all_gone(self) -> None:
+        """What was killed takes the kernel a moment to bury."""
+        wait_until(lambda: not self.left(), 2)
 
     def run(self, *parts: Part, meanwhile: Callable[[], None] = lambda: None, once_up: bool = True) -> None:
         """Until it ends by itself; `meanwhile` happens beside it, once it is up or has just begun."""
@@ -70,25 +74,6 @@ class FakeLab:
             await lab
 
         asyncio.run(main())
-
-
-def running_with(variable: str) -> list[str]:
-    """Command lines of the processes with this variable in their environment, as they were started."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if variable.encode() in (process / "environ").read_bytes().split(b"\0"):
-                found.append((process / "cmdline").read_text().replace("\0", " "))
-        except OSError:  # it has ended meanwhile
-            continue
-    return [line for line in found if line]
-
-
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.02)
 
 
 async def never(_: datetime) -> bool:
@@ -122,7 +107,7 @@ def test_parts_start_when_what_they_need_is_healthy(lab: FakeLab) -> None:
 
     lab.run(*parts, meanwhile=meanwhile)
     assert order.read_text() == "123"
-    assert lab.left() == []
+    lab.all_gone()
 
 
 def test_killed_part_ends_the_lab(lab: FakeLab) -> None:
@@ -132,7 +117,7 @@ def test_killed_part_ends_the_lab(lab: FakeLab) -> None:
         lab.run(*parts, meanwhile=lambda: os.kill(lab.pid("aws"), signal.SIGKILL))
     assert str(failed.value).startswith("The lab's aws was killed by SIGKILL. Its last lines (")
     assert "    begun" in str(failed.value)
-    assert lab.left() == []
+    lab.all_gone()
 
 
 def test_part_that_does_not_start_ends_the_lab(lab: FakeLab) -> None:
@@ -144,15 +129,15 @@ def test_part_that_does_not_start_ends_the_lab(lab: FakeLab) -> None:
     ]
     with pytest.raises(PartFailed, match=r"The lab's bad ended with 1 while it was starting[\s\S]*no such table"):
         lab.run(*parts)
-    assert lab.left() == []
+    lab.all_gone()
 
 
 def test_program_that_is_not_there_ends_the_lab(lab: FakeLab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where no leash stands in front of it."""
-    monkeypatch.setattr(supervisor.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(PartFailed, match=r"The lab's bad could not be started: .*/nowhere"):
         lab.run(lab.sleeper("other"), Part("bad", ("/nowhere",)))
-    assert lab.left() == []
+    lab.all_gone()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -160,7 +145,7 @@ def test_interrupted_start_leaves_nothing_running(lab: FakeLab, number: signal.S
     """However it is told to end, in the midst of starting; that is no failure."""
     parts = [lab.sleeper("ready", SPAWNS), lab.part("slow", SLEEPS, ready=never), lab.sleeper("needy", needs=("slow",))]
     lab.run(*parts, meanwhile=lambda: os.kill(os.getpid(), number), once_up=False)
-    assert lab.left() == []
+    lab.all_gone()
 
 
 def test_part_that_will_not_stop_is_killed(lab: FakeLab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +153,7 @@ def test_part_that_will_not_stop_is_killed(lab: FakeLab, monkeypatch: pytest.Mon
     monkeypatch.setattr(state, "STOPS_WITHIN", 0.6)
     parts = [lab.sleeper("a", STUBBORN), lab.sleeper("b", STUBBORN, needs=("a",)), lab.sleeper("c", needs=("b",))]
     lab.run(*parts, meanwhile=interrupt)
-    assert lab.left() == []
+    lab.all_gone()
 
 
 def test_restarted_part_is_not_called_healthy_meanwhile(lab: FakeLab) -> None:
@@ -181,16 +166,16 @@ def test_restarted_part_is_not_called_healthy_meanwhile(lab: FakeLab) -> None:
         wait.touch()
         before = lab.pid("worker")
         os.kill(before, signal.SIGKILL)
-        until(lambda: lab.told()["state"] == "recovering")
+        wait_until(lambda: lab.told()["state"] == "recovering")
         seen["healthy"] = lab.told()["parts"]["worker"]["healthy"]
         wait.unlink()
-        until(lambda: lab.told()["state"] == "up")
+        wait_until(lambda: lab.told()["state"] == "up")
         seen["pid"] = lab.pid("worker") != before
         interrupt()
 
     lab.run(lab.sleeper("worker", code, restarts=True), lab.sleeper("other"), meanwhile=meanwhile)
     assert seen == {"healthy": False, "pid": True}
-    assert lab.left() == []
+    lab.all_gone()
 
 
 def test_restart_may_fail_for_a_while(lab: FakeLab) -> None:
@@ -201,8 +186,8 @@ def test_restart_may_fail_for_a_while(lab: FakeLab) -> None:
     def meanwhile() -> None:
         failing.touch()
         os.kill(lab.pid("worker"), signal.SIGKILL)
-        until(lambda: lab.told()["state"] == "recovering")
-        until(lambda: lab.told()["state"] == "up")
+        wait_until(lambda: lab.told()["state"] == "recovering")
+        wait_until(lambda: lab.told()["state"] == "up")
         interrupt()
 
     lab.run(lab.sleeper("worker", code, restarts=True), meanwhile=meanwhile)
@@ -217,7 +202,7 @@ def test_removed_folder_does_not_keep_parts_alive(lab: FakeLab) -> None:
         interrupt()
 
     lab.run(lab.sleeper("part"), meanwhile=meanwhile)
-    assert lab.left() == []
+    lab.all_gone()
 
 
 def test_killed_supervisor_takes_its_parts_along(lab: FakeLab) -> None:
@@ -236,4 +221,4 @@ def test_killed_supervisor_takes_its_parts_along(lab: FakeLab) -> None:
     assert lab.left()
     process.kill()
     process.wait()
-    until(lambda: not lab.left())
+    lab.all_gone()
