@@ -23,6 +23,7 @@ from prefect.client.schemas.objects import Artifact, FlowRun, Log, TaskRun
 from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort, LogSort, TaskRunSort
 from prefect.settings import get_current_settings
 
+from aegis_flows.errors import BadInput
 from aegis_flows.ledger import FACT, VERDICT, Drill, GameDay, Span, in_order
 from aegis_flows.stamps import Stamp
 
@@ -41,7 +42,12 @@ T = TypeVar("T")
 def game_day(run_id: UUID) -> GameDay:
     """One game-day as history tells it, also while it still runs."""
     with get_client(sync_client=True) as client:
-        return _day(client, client.read_flow_run(run_id))
+        run = client.read_flow_run(run_id)
+        if (flow := _flow_name(client, run)) != GAME_DAY:
+            raise BadInput(
+                f"Run {run.name} is one of {flow!r}, not a game-day.", advice="Leave the id out for the newest."
+            )
+        return _day(client, run)
 
 
 def game_days(most: int = 20) -> list[GameDay]:
