@@ -5,11 +5,12 @@ under the same key are the same object, so a batch may be put twice (a timed-out
 migration that is rerun) and is still there once. A file is removed only after its object was read back and compared.
 """
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 CHUNK = 1000
 """Batches looked at together: what bounds memory, whatever the size of the buffer."""
 QUARANTINE = "quarantine"
+LOCK = ".migrating"
 
 Fate = Literal["moved", "quarantined", "left"]
 
@@ -67,7 +69,7 @@ def move(folder: Path, s3: "S3Client", target: Target, workers: int = 16) -> Buf
     """
     total = BufferCount()
     walk = batches(folder)
-    with ThreadPoolExecutor(workers, thread_name_prefix="migrate") as pool:
+    with _alone(folder), ThreadPoolExecutor(workers, thread_name_prefix="migrate") as pool:
         while chunk := list(islice(walk, CHUNK)):
             outcomes = list(pool.map(lambda b: _move_one(folder, s3, target, b), chunk))
             total = _add(total, chunk, outcomes)
@@ -84,6 +86,15 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield from _files(Path(entry.path))
             else:
                 yield Path(entry.path)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One migration at a time; the kernel gives the lock back when its holder dies, however it dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _named(folder: Path, path: Path) -> Batch | None:

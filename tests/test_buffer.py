@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -85,6 +86,15 @@ def test_damaged_batch_is_set_aside_and_counted(s3: S3Client, target: buffer.Tar
     told = buffer.move(tmp_path, s3, target)
     assert (told.found, told.moved, told.quarantined, told.adds_up) == (6, 3, 3, True)
     assert (tmp_path / "quarantine" / damaged.relative_to(tmp_path)).read_bytes() == b"torn"
+
+
+def test_two_migrations_at_once_move_each_event_once(s3: S3Client, target: buffer.Target, tmp_path: Path) -> None:
+    """The second waits for the first, and together they account for every event."""
+    ids = lay(tmp_path, 40)
+    with ThreadPoolExecutor(2) as pool:
+        told = list(pool.map(lambda _: buffer.move(tmp_path, s3, target), range(2)))
+    assert sorted(t.moved for t in told) == [0, 120]
+    assert sorted(i for i in stored(s3, target.bucket) if i in ids) == sorted(ids)
 
 
 def test_unfinished_file_is_passed_by(s3: S3Client, target: buffer.Target, tmp_path: Path) -> None:
