@@ -56,13 +56,22 @@ def names_firing(content: Webhook) -> set[str]:
     return {entry["labels"]["alertname"] for entry in content["alerts"] if entry.get("status", "firing") == "firing"}
 
 
+def delivered(gateway: httpx.Client, content: str) -> httpx.Response:
+    """As Alertmanager delivers: a 503 says that Prefect was too slow just now, and is tried again."""
+    for _ in range(5):
+        response = gateway.post("/alerts", content=content)
+        if response.status_code != 503:
+            break
+    return response
+
+
 @settings(deadline=None, max_examples=60)
 @given(content=damaged())
 def test_garbage_is_either_refused_or_recorded(
     gateway: httpx.Client, prefect: SyncPrefectClient, content: Webhook
 ) -> None:
     """Never a 5xx for what is malformed, and never a 2xx while a firing playbook has no run in Prefect."""
-    response = gateway.post("/alerts", content=json.dumps(content))
+    response = delivered(gateway, json.dumps(content))
     if response.status_code == 422:
         assert response.json()["fields"]
         return
