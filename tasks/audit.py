@@ -13,6 +13,9 @@ from aegis_flows.operation import Operation, command, operation
 from tasks.kinds import action, probe
 
 AS_ROLE = ["aws", "--profile", "aegis-audit"]
+FALLBACK = "AUDIT_FALLBACK_ENABLED"
+BACKEND = ("AUDIT_S3_BUCKET", "AUDIT_KMS_KEY_ID")
+"""The service's own settings, as they stand on its Deployment."""
 
 
 @probe("canary through {bucket}")

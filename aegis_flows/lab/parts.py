@@ -15,6 +15,7 @@ from aegis_flows.lab import alerting, postgres, state
 from aegis_flows.lab.debian import Binaries
 from aegis_flows.lab.identities import ROLE_ARN
 from aegis_flows.lab.kube.kubeconfig import write_kubeconfig
+from aegis_flows.lab.register import POOL
 from aegis_flows.lab.staging import NAMESPACE
 from aegis_flows.lab.supervisor import Part, Ready
 
@@ -23,7 +24,6 @@ SCALE = 30
 ON_CALL = "sam.rivera@example.com"
 AUTOMATION = "automation@example.com"
 PEOPLE = (f"Aegis automation <{AUTOMATION}>", f"Sam Rivera <{ON_CALL}>", "Noor Haddad <noor.haddad@example.com>")
-POOL = "aegis"
 WORKER = "lab"
 QUICK_WORKER = {"PREFECT_WORKER_QUERY_SECONDS": "0.5", "PREFECT_WORKER_ENABLE_CANCELLATION": "true"}
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -24,7 +24,6 @@ from tasks.stamping import fact, stamp, verdict
 from tasks.waiting import wait_until
 
 ALERT = "AegisAuditWriteFailures"
-FALLBACK, BACKEND = "AUDIT_FALLBACK_ENABLED", ("AUDIT_S3_BUCKET", "AUDIT_KMS_KEY_ID")
 MIGRATION_ENDS = timedelta(minutes=30)
 DENY_DECRYPT = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*"}]}
 
@@ -88,7 +87,7 @@ def _backend_steady() -> None:
 def _sweep() -> None:
     """Pods that stop while the backend fails spill what they hold; without a fallback nobody migrates it."""
     s = settings()
-    bucket, key_id = (kube.env(s.namespace, s.deployment, name) or "" for name in BACKEND)
+    bucket, key_id = (kube.env(s.namespace, s.deployment, name) or "" for name in audit.BACKEND)
     try:
         within = timedelta(seconds=s.verify_seconds)
         wait_until(kube.rolled_out, s.namespace, s.deployment, within=within, what="no pod is being replaced")
@@ -96,19 +95,23 @@ def _sweep() -> None:
         print(f"the buffer is not swept: {late}")
         return
     spilled = audit.buffered(str(s.audit_buffer)).left
-    if spilled and kube.env(s.namespace, s.deployment, FALLBACK) != "true" and audit.canary(bucket, key_id).usable:
+    if (
+        spilled
+        and kube.env(s.namespace, s.deployment, audit.FALLBACK) != "true"
+        and audit.canary(bucket, key_id).usable
+    ):
         audit.move_buffer(str(s.audit_buffer), bucket, key_id)
 
 
 def _unsteady() -> str:
     """What is not as it should be, empty when all is well."""
     s = settings()
-    diagnosis = audit.canary.fn(*(kube.env.fn(s.namespace, s.deployment, name) or "" for name in BACKEND))
+    diagnosis = audit.canary.fn(*(kube.env.fn(s.namespace, s.deployment, name) or "" for name in audit.BACKEND))
     if not diagnosis.usable:
         return f"{diagnosis.cause} ({diagnosis.evidence})"
     if left := audit.buffered.fn(str(s.audit_buffer)).left:
         return f"{left} audit events lie in the buffer"
-    if kube.env.fn(s.namespace, s.deployment, FALLBACK) == "true":
+    if kube.env.fn(s.namespace, s.deployment, audit.FALLBACK) == "true":
         return "the fallback is enabled"
     return ""
 

@@ -10,10 +10,8 @@ from aegis_flows import approvals, operation
 from aegis_flows.domain import Plan
 from aegis_flows.errors import NotApproved, TooLate
 from aegis_flows.settings import settings
-from tasks import kube, migrations, prometheus, slack
+from tasks import audit, kube, migrations, prometheus, slack
 from tasks.waiting import wait_until
-
-FALLBACK = "AUDIT_FALLBACK_ENABLED"
 
 
 @flow(name="Enable audit fallback", log_prints=True, flow_run_name="enable audit fallback")
@@ -31,17 +29,17 @@ def enable_audit_fallback(
 
     """
     s = settings()
-    before = kube.env(s.namespace, s.deployment, FALLBACK)
+    before = kube.env(s.namespace, s.deployment, audit.FALLBACK)
     # The way back stands first: whatever dies from here on, the buffer is emptied and the fallback turned off.
     steps = (
         migrations.scheduled(incident, str(runtime.flow_run.id), attempt=1),
-        operation.later(kube.set_env, s.namespace, s.deployment, FALLBACK, "true"),
+        operation.later(kube.set_env, s.namespace, s.deployment, audit.FALLBACK, "true"),
     )
     plan = Plan(
         title="Enable the audit fallback buffer",
         why=why,
         commands=tuple(step.shell for step in steps),
-        undo=operation.later(kube.set_env, s.namespace, s.deployment, FALLBACK, before).shell,
+        undo=operation.later(kube.set_env, s.namespace, s.deployment, audit.FALLBACK, before).shell,
     )
     with operation.dry_run(dry_run):
         if dry_run:

@@ -14,7 +14,6 @@ from aegis_flows import approvals, operation
 from aegis_flows.domain import BufferCount, Plan
 from aegis_flows.errors import NotApproved, TooLate
 from aegis_flows.settings import settings
-from flows.mitigations.enable_audit_fallback import FALLBACK
 from tasks import audit, kube, migrations, prometheus, runs
 from tasks.waiting import wait_until
 
@@ -39,7 +38,7 @@ def migrate_audit_buffer(
 
     """
     s = settings()
-    bucket, key_id = (kube.env(s.namespace, s.deployment, n) or "" for n in ("AUDIT_S3_BUCKET", "AUDIT_KMS_KEY_ID"))
+    bucket, key_id = (kube.env(s.namespace, s.deployment, n) or "" for n in audit.BACKEND)
     plan = _plan(bucket, key_id)
     if dry_run:
         found = audit.buffered(str(s.audit_buffer))
@@ -86,9 +85,9 @@ def _plan(bucket: str, key_id: str) -> Plan:
         why="The audit backend is to work again; buffered events belong in the audit trail.",
         commands=(
             operation.later(audit.move_buffer, str(s.audit_buffer), bucket, key_id).shell,
-            operation.later(kube.set_env, s.namespace, s.deployment, FALLBACK, "false").shell,
+            operation.later(kube.set_env, s.namespace, s.deployment, audit.FALLBACK, "false").shell,
         ),
-        undo=operation.later(kube.set_env, s.namespace, s.deployment, FALLBACK, "true").shell,
+        undo=operation.later(kube.set_env, s.namespace, s.deployment, audit.FALLBACK, "true").shell,
     )
 
 
@@ -107,8 +106,8 @@ def _turn_off(bucket: str, key_id: str) -> BufferCount:
     """The buffer is empty: turn the fallback off, then move what the stopping pods may have spilled."""
     s = settings()
     since = datetime.now(UTC)
-    if kube.env(s.namespace, s.deployment, FALLBACK) == "true":
-        kube.set_env(s.namespace, s.deployment, FALLBACK, "false")
+    if kube.env(s.namespace, s.deployment, audit.FALLBACK) == "true":
+        kube.set_env(s.namespace, s.deployment, audit.FALLBACK, "false")
     within = timedelta(seconds=s.verify_seconds)
     written = f'aegis_audit_written_events_total{{namespace="{s.namespace}"}}'
     wait_until(kube.rolled_out, s.namespace, s.deployment, within=within, what="every pod runs without the fallback")

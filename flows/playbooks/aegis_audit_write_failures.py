@@ -68,7 +68,7 @@ def _errors(timeline: Timeline) -> None:
 def _diagnose(timeline: Timeline) -> Diagnosis:
     """3. S3 and KMS, by a canary under the service's own role and through its own configuration."""
     s = settings()
-    bucket, key_id = (kube.env(s.namespace, s.deployment, n) or "" for n in ("AUDIT_S3_BUCKET", "AUDIT_KMS_KEY_ID"))
+    bucket, key_id = (kube.env(s.namespace, s.deployment, n) or "" for n in audit.BACKEND)
     diagnosis = audit.canary(bucket, key_id)
     timeline.now(f"Canary through bucket {bucket}: {diagnosis.cause}. {diagnosis.evidence}.")
     return diagnosis
